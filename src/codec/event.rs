@@ -1,0 +1,146 @@
+//! What a source delivers, decoded: one type for the firehose, Jetstream and dumps.
+//!
+//! Values here are well-formed; nobody downstream looks at their syntax again. Whether to believe them is
+//! another question.
+
+use serde::{Deserialize, Serialize};
+
+use super::reject::Reject;
+use crate::syntax::{Cid, Datetime, Did, RecordKey, Tid};
+
+/// One message of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Records changed.
+    Commit(Commit),
+    /// The repository is at this commit; how it came there is not told.
+    Sync(Sync),
+    /// Something about the identity changed: a hint to resolve it again.
+    Identity(Did),
+    /// The account's standing at the host that sent this.
+    Account(Account),
+}
+
+/// A commit, or the one operation of a commit that a Jetstream event carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The repository.
+    pub did: Did,
+    /// Its revision after this commit.
+    pub rev: Tid,
+    /// Where it came from, with what only that kind of source knows.
+    pub origin: Origin,
+    /// The operations on wanted collections.
+    pub ops: Vec<Op>,
+}
+
+/// The kind of source a commit came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The firehose: the revision before this commit, and the root of the tree after it.
+    Firehose {
+        /// The revision before this commit; `None` on the first.
+        since: Option<Tid>,
+        /// The CID of the tree's root node.
+        data: Cid,
+    },
+    /// Jetstream, which tells neither.
+    Jetstream,
+}
+
+/// A change of one record in a wanted collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// The collection's NSID: one that was asked for.
+    pub collection: &'static str,
+    /// The record's key.
+    pub rkey: RecordKey,
+    /// What happened.
+    pub write: Write,
+}
+
+/// What an operation does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Creates or replaces the record.
+    Put(Block),
+    /// Removes it.
+    Delete,
+}
+
+/// The bytes of a record, as they came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The CID under which they came.
+    pub cid: Cid,
+    /// DAG-CBOR; or the JSON text, where `fault` says that it has no DAG-CBOR form.
+    pub bytes: Vec<u8>,
+    /// What the decoder found wrong that the bytes alone do not show.
+    pub fault: Option<BlockFault>,
+}
+
+/// What is wrong with a record that came as JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlockFault {
+    /// It has no DAG-CBOR form; `bytes` is the JSON text.
+    NotDagCbor,
+    /// It nests too deep to be read; `bytes` is the JSON text.
+    TooDeep,
+    /// Its DAG-CBOR form does not hash to the CID it came with.
+    CidMismatch,
+}
+
+/// A `#sync`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sync {
+    /// The repository.
+    pub did: Did,
+    /// The revision inside the signed commit.
+    pub rev: Tid,
+    /// The revision that the event itself claims. After a migration it is later than `rev`.
+    pub event_rev: Tid,
+    /// The CID of the tree's root node.
+    pub data: Cid,
+}
+
+/// An `#account`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The account.
+    pub did: Did,
+    /// Whether its content may be shown.
+    pub active: bool,
+    /// Why not; explains and never decides.
+    pub status: Option<Box<str>>,
+    /// When the host sent it; `None` when it is no datetime.
+    pub time: Option<Datetime>,
+}
+
+/// A message with its place in the stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// `seq` of the firehose or `time_us` of Jetstream; `None` where the message has none or it could not
+    /// be read.
+    pub position: Option<u64>,
+    /// What it says, or why it is not used.
+    pub body: Result<Body, Reject>,
+}
+
+/// What a well-formed message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Something to apply.
+    Event(Event),
+    /// A commit in which nothing is wanted, of a repository that is not watched.
+    Uninteresting,
+    /// A notice of the stream itself (`#info`).
+    Info(Box<str>),
+}
+
+/// What a decoder asks of its caller to tell wanted from unwanted before any block is decoded.
+pub trait Interest {
+    /// The wanted collection of this name, if it is one.
+    fn collection(&self, nsid: &str) -> Option<&'static str>;
+    /// Whether commits of this repository are followed even if nothing in them is wanted.
+    fn watches(&self, did: &str) -> bool;
+}

@@ -1,0 +1,263 @@
+//! One firehose frame: two DAG-CBOR objects, header and payload.
+//!
+//! The strict decoder. It accepts what the lexicon of `com.atproto.sync.subscribeRepos` says, is lenient
+//! where PDSes are known to differ (an empty `since`, a `time` that is no datetime, missing deprecated
+//! fields), and names what is wrong with the rest. Spec: atproto event-stream and sync.
+
+use std::collections::HashSet;
+
+use ipld_core::cid::Cid as AnyCid;
+use serde::Deserialize;
+use serde_bytes::Bytes;
+
+use super::car::Car;
+use super::cbor::{self, Malformed, Reader};
+use super::commit::SignedCommit;
+use super::event::{Account, Block, Body, Commit, Event, Interest, Message, Op, Origin, Sync, Write};
+use super::limits::{
+    COMMIT_BLOCKS_BYTES_MAX, COMMIT_OPS_MAX, FRAME_BYTES_MAX, FRAME_DEPTH_MAX, SYNC_BLOCKS_BYTES_MAX,
+};
+use super::reject::Reject;
+use super::skim::{Skim, skim, split_path};
+use crate::syntax::{Cid, Datetime, Did, RecordKey, Tid};
+
+/// Decodes a frame. Blocks are opened only if something in it is wanted or its repository is watched.
+pub fn decode(frame: &[u8], interest: &impl Interest) -> Message {
+    match skim(frame, interest) {
+        Skim::Unwanted { seq, repo } if !interest.watches(repo) => {
+            Message { position: Some(seq), body: Ok(Body::Uninteresting) }
+        }
+        _ => decode_strictly(frame, interest),
+    }
+}
+
+/// Decodes a frame without the fast look first.
+pub fn decode_strictly(frame: &[u8], interest: &impl Interest) -> Message {
+    match split(frame).and_then(|(header, payload)| message(&header, payload, interest)) {
+        Ok(message) => message,
+        Err(reject) => Message { position: None, body: Err(reject) },
+    }
+}
+
+#[derive(Deserialize)]
+struct Header<'a> {
+    op: i64,
+    t: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CommitWire<'a> {
+    seq: u64,
+    repo: &'a str,
+    commit: AnyCid,
+    rev: &'a str,
+    since: Option<&'a str>,
+    #[serde(borrow)]
+    blocks: &'a Bytes,
+    #[serde(borrow)]
+    ops: Vec<OpWire<'a>>,
+    too_big: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct OpWire<'a> {
+    action: &'a str,
+    path: &'a str,
+    cid: Option<AnyCid>,
+}
+
+#[derive(Deserialize)]
+struct SyncWire<'a> {
+    seq: u64,
+    did: &'a str,
+    #[serde(borrow)]
+    blocks: &'a Bytes,
+    rev: &'a str,
+}
+
+#[derive(Deserialize)]
+struct IdentityWire<'a> {
+    seq: u64,
+    did: &'a str,
+}
+
+#[derive(Deserialize)]
+struct AccountWire<'a> {
+    seq: u64,
+    did: &'a str,
+    active: bool,
+    status: Option<&'a str>,
+    time: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct InfoWire<'a> {
+    name: &'a str,
+}
+
+/// Cuts a frame into its header and the bytes of its payload, both canonical.
+fn split(frame: &[u8]) -> Result<(Header<'_>, &[u8]), Reject> {
+    if frame.len() > FRAME_BYTES_MAX {
+        return Err(Reject::FrameTooLarge);
+    }
+    let mut reader = Reader::new(frame);
+    let levels = reader.skip_item().map_err(from_malformed)?;
+    let payload = reader.rest();
+    let levels = levels.max(cbor::walk(payload).map_err(from_malformed)?);
+    if levels > FRAME_DEPTH_MAX {
+        return Err(Reject::FrameTooDeep);
+    }
+    let header = frame.strip_suffix(payload).unwrap_or(frame);
+    Ok((fields(header)?, payload))
+}
+
+fn from_malformed(malformed: Malformed) -> Reject {
+    match malformed {
+        Malformed::NotDagCbor => Reject::FrameNotDagCbor,
+        Malformed::TooDeep => Reject::FrameTooDeep,
+    }
+}
+
+/// Reads the fields of a map that is known to be canonical.
+fn fields<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Reject> {
+    serde_ipld_dagcbor::from_slice(bytes).map_err(|_| Reject::BadField)
+}
+
+fn message(header: &Header<'_>, payload: &[u8], interest: &impl Interest) -> Result<Message, Reject> {
+    match (header.op, header.t) {
+        (1, Some("#commit")) => {
+            let wire: CommitWire<'_> = fields(payload)?;
+            Ok(Message { position: Some(wire.seq), body: commit(&wire, interest) })
+        }
+        (1, Some("#sync")) => {
+            let wire: SyncWire<'_> = fields(payload)?;
+            Ok(Message { position: Some(wire.seq), body: sync(&wire).map(Event::Sync).map(Body::Event) })
+        }
+        (1, Some("#identity")) => {
+            let wire: IdentityWire<'_> = fields(payload)?;
+            Ok(Message {
+                position: Some(wire.seq),
+                body: did(wire.did).map(Event::Identity).map(Body::Event),
+            })
+        }
+        (1, Some("#account")) => {
+            let wire: AccountWire<'_> = fields(payload)?;
+            Ok(Message {
+                position: Some(wire.seq),
+                body: account(&wire).map(Event::Account).map(Body::Event),
+            })
+        }
+        (1, Some("#info")) => {
+            let wire: InfoWire<'_> = fields(payload)?;
+            Ok(Message { position: None, body: Ok(Body::Info(wire.name.into())) })
+        }
+        (1, Some(_)) => Err(Reject::UnknownType),
+        (1, None) => Err(Reject::BadField),
+        (-1, _) => Err(Reject::ErrorFrame),
+        _ => Err(Reject::UnknownOp),
+    }
+}
+
+fn did(text: &str) -> Result<Did, Reject> {
+    Did::parse(text).map_err(|_| Reject::BadDid)
+}
+
+fn rev(text: &str) -> Result<Tid, Reject> {
+    Tid::parse(text).map_err(|_| Reject::BadRev)
+}
+
+fn commit(wire: &CommitWire<'_>, interest: &impl Interest) -> Result<Body, Reject> {
+    let did = did(wire.repo)?;
+    let outer_rev = rev(wire.rev)?;
+    // Some hosts write an empty string where the lexicon wants null.
+    let since = wire.since.filter(|since| !since.is_empty()).map(rev).transpose()?;
+    if wire.too_big == Some(true) {
+        return Err(Reject::TooBig);
+    }
+    if wire.blocks.len() > COMMIT_BLOCKS_BYTES_MAX {
+        return Err(Reject::BlocksTooLarge);
+    }
+    let wanted = wanted_ops(&wire.ops, interest)?;
+    if wanted.is_empty() && !interest.watches(wire.repo) {
+        return Ok(Body::Uninteresting);
+    }
+    let car = Car::parse(wire.blocks)?;
+    if Cid::try_from(&wire.commit) != Ok(car.root()) {
+        return Err(Reject::CarRootMismatch);
+    }
+    let signed = SignedCommit::decode(car.block(&car.root())?)?;
+    if signed.did != did {
+        return Err(Reject::CommitDidMismatch);
+    }
+    if signed.rev != outer_rev {
+        return Err(Reject::CommitRevMismatch);
+    }
+    let ops = wanted.into_iter().map(|op| op.open(&car)).collect::<Result<_, _>>()?;
+    let origin = Origin::Firehose { since, data: signed.data };
+    Ok(Body::Event(Event::Commit(Commit { did, rev: outer_rev, origin, ops })))
+}
+
+/// An operation on a wanted collection whose block is still in the CAR.
+struct WantedOp {
+    collection: &'static str,
+    rkey: RecordKey,
+    cid: Option<Cid>,
+}
+
+impl WantedOp {
+    fn open(self, car: &Car<'_>) -> Result<Op, Reject> {
+        let write = match self.cid {
+            Some(cid) => Write::Put(Block { cid, bytes: car.block(&cid)?.to_vec(), fault: None }),
+            None => Write::Delete,
+        };
+        Ok(Op { collection: self.collection, rkey: self.rkey, write })
+    }
+}
+
+/// Checks every operation and keeps the wanted ones.
+fn wanted_ops(ops: &[OpWire<'_>], interest: &impl Interest) -> Result<Vec<WantedOp>, Reject> {
+    if ops.len() > COMMIT_OPS_MAX {
+        return Err(Reject::TooManyOps);
+    }
+    let mut paths = HashSet::new();
+    let mut wanted = Vec::new();
+    for op in ops {
+        let (collection, rkey) = split_path(op.path).ok_or(Reject::BadPath)?;
+        match (op.action, op.cid.is_some()) {
+            ("create" | "update", true) | ("delete", false) => {}
+            _ => return Err(Reject::BadAction),
+        }
+        if !paths.insert(op.path) {
+            return Err(Reject::DuplicatePath);
+        }
+        let Some(collection) = interest.collection(collection) else { continue };
+        let rkey = RecordKey::parse(rkey).map_err(|_| Reject::BadPath)?;
+        let cid = op.cid.as_ref().map(Cid::try_from).transpose().map_err(|_| Reject::BadCid)?;
+        wanted.push(WantedOp { collection, rkey, cid });
+    }
+    Ok(wanted)
+}
+
+fn sync(wire: &SyncWire<'_>) -> Result<Sync, Reject> {
+    let did = did(wire.did)?;
+    let event_rev = rev(wire.rev)?;
+    if wire.blocks.len() > SYNC_BLOCKS_BYTES_MAX {
+        return Err(Reject::BlocksTooLarge);
+    }
+    let car = Car::parse(wire.blocks)?;
+    let signed = SignedCommit::decode(car.block(&car.root())?)?;
+    if signed.did != did {
+        return Err(Reject::CommitDidMismatch);
+    }
+    Ok(Sync { did, rev: signed.rev, event_rev, data: signed.data })
+}
+
+fn account(wire: &AccountWire<'_>) -> Result<Account, Reject> {
+    Ok(Account {
+        did: did(wire.did)?,
+        active: wire.active,
+        status: wire.status.map(Box::from),
+        time: wire.time.and_then(|time| Datetime::parse(time).ok()),
+    })
+}

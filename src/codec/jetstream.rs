@@ -1,0 +1,147 @@
+//! One Jetstream event: a line of JSON.
+//!
+//! Jetstream signs nothing and proves nothing; what it says is taken as its operator's word. The record's
+//! JSON is turned back into the DAG-CBOR that its repository holds and compared with the CID it came with.
+//! Source: the Jetstream documentation of `/subscribe`; unknown fields are ignored.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::event::{Account, Block, BlockFault, Body, Commit, Event, Interest, Message, Op, Origin, Write};
+use super::json::{self, JsonFault};
+use super::limits::JETSTREAM_LINE_BYTES_MAX;
+use super::reject::Reject;
+use crate::syntax::{Cid, Datetime, Did, Nsid, RecordKey, Tid};
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    did: Option<Cow<'a, str>>,
+    time_us: Option<u64>,
+    #[serde(borrow)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    commit: Option<&'a RawValue>,
+    #[serde(borrow)]
+    account: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct CommitWire<'a> {
+    #[serde(borrow)]
+    rev: Cow<'a, str>,
+    #[serde(borrow)]
+    operation: Cow<'a, str>,
+    #[serde(borrow)]
+    collection: Cow<'a, str>,
+    #[serde(borrow)]
+    rkey: Cow<'a, str>,
+    // A record of `null` is a record that is no map; an absent one makes the event malformed.
+    #[serde(borrow, default, deserialize_with = "present")]
+    record: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cid: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct AccountWire<'a> {
+    active: bool,
+    #[serde(borrow)]
+    status: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    time: Option<Cow<'a, str>>,
+}
+
+fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&'a RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Decodes a line. The record is opened only if its collection is wanted.
+pub fn decode(line: &[u8], interest: &impl Interest) -> Message {
+    if line.len() > JETSTREAM_LINE_BYTES_MAX {
+        return Message { position: None, body: Err(Reject::LineTooLarge) };
+    }
+    match serde_json::from_slice::<Wire<'_>>(line) {
+        Ok(wire) => Message { position: wire.time_us, body: body(&wire, interest) },
+        Err(_) => Message { position: None, body: Err(Reject::LineNotJson) },
+    }
+}
+
+fn body(wire: &Wire<'_>, interest: &impl Interest) -> Result<Body, Reject> {
+    let Some(kind) = &wire.kind else {
+        return Err(if wire.error.is_some() { Reject::ErrorFrame } else { Reject::BadField });
+    };
+    if !matches!(kind.as_ref(), "commit" | "identity" | "account") {
+        return Err(Reject::UnknownKind);
+    }
+    if wire.time_us.is_none() {
+        return Err(Reject::BadField);
+    }
+    let did = wire.did.as_deref().ok_or(Reject::BadField)?;
+    let did = Did::parse(did).map_err(|_| Reject::BadDid)?;
+    match kind.as_ref() {
+        "commit" => commit(did, fields(wire.commit)?, interest),
+        "account" => account(did, fields(wire.account)?).map(Event::Account).map(Body::Event),
+        _ => Ok(Body::Event(Event::Identity(did))),
+    }
+}
+
+fn fields<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Result<T, Reject> {
+    serde_json::from_str(raw.ok_or(Reject::BadField)?.get()).map_err(|_| Reject::BadField)
+}
+
+fn commit(did: Did, wire: CommitWire<'_>, interest: &impl Interest) -> Result<Body, Reject> {
+    let rev = Tid::parse(&wire.rev).map_err(|_| Reject::BadRev)?;
+    if !Nsid::is_valid(&wire.collection) {
+        return Err(Reject::BadPath);
+    }
+    let rkey = RecordKey::parse(&wire.rkey).map_err(|_| Reject::BadPath)?;
+    let deletes = match wire.operation.as_ref() {
+        "create" | "update" => false,
+        "delete" => true,
+        _ => return Err(Reject::BadAction),
+    };
+    let ops = match interest.collection(&wire.collection) {
+        Some(collection) => {
+            let write = if deletes { Write::Delete } else { Write::Put(block(&wire)?) };
+            vec![Op { collection, rkey, write }]
+        }
+        None if interest.watches(did.as_str()) => Vec::new(),
+        None => return Ok(Body::Uninteresting),
+    };
+    Ok(Body::Event(Event::Commit(Commit { did, rev, origin: Origin::Jetstream, ops })))
+}
+
+fn block(wire: &CommitWire<'_>) -> Result<Block, Reject> {
+    let record = wire.record.ok_or(Reject::RecordMissing)?.get();
+    let cid = wire.cid.as_deref().ok_or(Reject::BadCid)?;
+    let cid = Cid::parse(cid).map_err(|_| Reject::BadCid)?;
+    Ok(match json::encode_dag_cbor(record) {
+        Ok(bytes) => {
+            let fault = if cid.matches(&bytes) { None } else { Some(BlockFault::CidMismatch) };
+            Block { cid, bytes, fault }
+        }
+        Err(fault) => {
+            let fault = match fault {
+                JsonFault::NotDagCbor => BlockFault::NotDagCbor,
+                JsonFault::TooDeep => BlockFault::TooDeep,
+            };
+            Block { cid, bytes: record.as_bytes().to_vec(), fault: Some(fault) }
+        }
+    })
+}
+
+fn account(did: Did, wire: AccountWire<'_>) -> Result<Account, Reject> {
+    Ok(Account {
+        did,
+        active: wire.active,
+        status: wire.status.map(|status| Box::from(status.as_ref())),
+        time: wire.time.and_then(|time| Datetime::parse(&time).ok()),
+    })
+}

@@ -1,0 +1,124 @@
+//! JSON of the atproto data model and its DAG-CBOR form.
+//!
+//! `{"$link": …}` is a link and `{"$bytes": …}` a byte string; there are no fractions. The conversion is
+//! exact: a record that came as JSON gets the bytes, and so the CID, that its repository holds.
+//! Spec: atproto data-model, "JSON representation".
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use ipld_core::cid::Cid as AnyCid;
+use ipld_core::ipld::Ipld;
+use serde_json::{Map, Number, Value, json};
+
+use super::limits::JSON_DEPTH_PARSED_MAX;
+
+/// Standard alphabet, padding optional, as the data model has it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Why JSON has no DAG-CBOR bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonFault {
+    /// Some value in it has no form in the data model.
+    NotDagCbor,
+    /// It nests deeper than is read.
+    TooDeep,
+}
+
+/// Encodes the JSON text of a record as canonical DAG-CBOR.
+pub fn encode_dag_cbor(text: &str) -> Result<Vec<u8>, JsonFault> {
+    let shape = look_over(text);
+    if shape.fraction {
+        return Err(JsonFault::NotDagCbor);
+    }
+    if shape.depth > JSON_DEPTH_PARSED_MAX {
+        return Err(JsonFault::TooDeep);
+    }
+    let value: Value = serde_json::from_str(text).map_err(|_| JsonFault::NotDagCbor)?;
+    let ipld = to_ipld(value).ok_or(JsonFault::NotDagCbor)?;
+    serde_ipld_dagcbor::to_vec(&ipld).map_err(|_| JsonFault::NotDagCbor)
+}
+
+/// What one pass over JSON text tells without parsing it.
+struct Shape {
+    depth: usize,
+    fraction: bool,
+}
+
+/// Counts brackets and looks for fractions and exponents outside strings. Not recursive, so that text
+/// nested a million deep is answered like any other.
+fn look_over(text: &str) -> Shape {
+    let (mut depth, mut deepest, mut fraction) = (0_usize, 0, false);
+    let (mut in_string, mut escaped, mut in_number) = (false, false, false);
+    for byte in text.bytes() {
+        if in_string {
+            (in_string, escaped) = (escaped || byte != b'"', !escaped && byte == b'\\');
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'.' | b'e' | b'E' if in_number => fraction = true,
+            _ => {}
+        }
+        in_number = byte.is_ascii_digit();
+        deepest = deepest.max(depth);
+    }
+    Shape { depth: deepest, fraction }
+}
+
+/// The data model value of parsed JSON; `None` if it has none.
+pub fn to_ipld(value: Value) -> Option<Ipld> {
+    Some(match value {
+        Value::Null => Ipld::Null,
+        Value::Bool(bool) => Ipld::Bool(bool),
+        Value::Number(number) => Ipld::Integer(i128::from(number.as_i64()?)),
+        Value::String(text) => Ipld::String(text),
+        Value::Array(items) => Ipld::List(items.into_iter().map(to_ipld).collect::<Option<_>>()?),
+        Value::Object(fields) if fields.contains_key("$link") => link(&fields)?,
+        Value::Object(fields) if fields.contains_key("$bytes") => bytes(&fields)?,
+        Value::Object(fields) => Ipld::Map(
+            fields
+                .into_iter()
+                .map(|(key, value)| Some((key, to_ipld(value)?)))
+                .collect::<Option<BTreeMap<_, _>>>()?,
+        ),
+    })
+}
+
+fn sole_text<'a>(fields: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    if fields.len() == 1 { fields.get(key)?.as_str() } else { None }
+}
+
+fn link(fields: &Map<String, Value>) -> Option<Ipld> {
+    AnyCid::try_from(sole_text(fields, "$link")?).ok().map(Ipld::Link)
+}
+
+fn bytes(fields: &Map<String, Value>) -> Option<Ipld> {
+    BASE64.decode(sole_text(fields, "$bytes")?).ok().map(Ipld::Bytes)
+}
+
+/// The JSON form of a data model value.
+pub fn from_ipld(value: &Ipld) -> Value {
+    match value {
+        Ipld::Null => Value::Null,
+        Ipld::Bool(bool) => Value::Bool(*bool),
+        // Integers outside 64 signed bits and floats never pass the decoder; shown as text if ever met.
+        Ipld::Integer(int) => i64::try_from(*int).map_or_else(|_| json!(int.to_string()), |int| json!(int)),
+        Ipld::Float(float) => Number::from_f64(*float).map_or(Value::Null, Value::Number),
+        Ipld::String(text) => Value::String(text.clone()),
+        Ipld::Bytes(bytes) => json!({ "$bytes": BASE64.encode(bytes) }),
+        Ipld::List(items) => Value::Array(items.iter().map(from_ipld).collect()),
+        Ipld::Map(fields) => {
+            Value::Object(fields.iter().map(|(key, value)| (key.clone(), from_ipld(value))).collect())
+        }
+        Ipld::Link(cid) => json!({ "$link": cid.to_string() }),
+    }
+}

@@ -1,0 +1,44 @@
+//! Every bound on what a peer may send, in one place, each with its reason.
+//!
+//! A value over its bound is a counted rejection (see [`super::Reject`]) or an unusable record, never an
+//! error that stops the stream. Sources: atproto specs event-stream, sync, repository and data-model.
+
+/// Bytes of one firehose frame. The sync spec's hard limit for the repository stream.
+pub const FRAME_BYTES_MAX: usize = 5_000_000;
+
+/// Nested maps and arrays in a frame outside its `blocks`. The deepest field of any message type has four
+/// levels; the rest is room for fields that do not exist yet.
+pub const FRAME_DEPTH_MAX: usize = 64;
+
+/// Bytes of the CAR slice in a `#commit`: the limit of the subscribeRepos lexicon.
+pub const COMMIT_BLOCKS_BYTES_MAX: usize = 2_000_000;
+
+/// Operations in one `#commit`: the limit of the subscribeRepos lexicon.
+pub const COMMIT_OPS_MAX: usize = 200;
+
+/// Bytes of the CAR slice in a `#sync`, which holds one commit block: the limit of the lexicon.
+pub const SYNC_BLOCKS_BYTES_MAX: usize = 10_000;
+
+/// Blocks in one CAR slice. 2,000,000 bytes hold at most 54,000 blocks of a CID and no data; an honest
+/// slice of 200 operations has a few thousand.
+pub const CAR_BLOCKS_MAX: usize = 60_000;
+
+/// Bytes of one record. The sync spec's limit; above it a record is unusable (`too-large`).
+pub const RECORD_BYTES_MAX: usize = 1_000_000;
+
+/// Levels of maps and arrays in one record, the record itself being the first. The data validation guide's
+/// limit; above it a record is unusable (`too-deep`).
+pub const RECORD_DEPTH_MAX: usize = 32;
+
+/// Levels up to which bytes are examined at all. Beyond it the answer is "too deep" without a look at the
+/// rest, so that the walk's own memory stays under 3 MB whatever a peer nests.
+pub const DEPTH_EXAMINED_MAX: usize = 65_536;
+
+/// Bytes of one Jetstream line: a record at its limit, written as JSON with every byte escaped, and its
+/// envelope.
+pub const JETSTREAM_LINE_BYTES_MAX: usize = 8_000_000;
+
+/// Brackets a Jetstream record may nest before it is `too-deep` without being parsed. Above
+/// [`RECORD_DEPTH_MAX`], because `$link` and `$bytes` objects are no levels, and below the JSON parser's
+/// own limit of 128.
+pub const JSON_DEPTH_PARSED_MAX: usize = 100;

@@ -1,0 +1,17 @@
+//! Bytes ⇄ values of the sync protocol: firehose frames, CAR slices, commits, Jetstream lines, JSON.
+//!
+//! Everything here is pure and total: any bytes give a value or a [`Reject`], never a panic, and no input
+//! makes it recurse. It knows shapes and limits, not what a record means.
+
+pub mod car;
+pub mod cbor;
+pub mod commit;
+pub mod event;
+pub mod frame;
+pub mod jetstream;
+pub mod json;
+pub mod limits;
+mod reject;
+pub mod skim;
+
+pub use reject::Reject;

@@ -1,0 +1,188 @@
+//! The exported form of the derived state: one line a record, in the order of the URIs.
+//!
+//! The digest is the hash of these bytes, so two stores with the same digest give the same answers. Format:
+//! CONTRACT §3, "Export".
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::records::{Body, Deviation, Grade};
+use crate::rules::verdict::{Verdict, decide};
+use crate::rules::{accounts, attendance};
+use crate::store::Store;
+use crate::syntax::Did;
+use crate::tables::keys::{EventKey, RecordId, RoundId};
+use crate::tables::rows::{EventTally, Record};
+use crate::tables::view::{Range, ReadRows, Rows, RowsError, key_of, prefix_of};
+use crate::tables::{EventTallies, Records, Rounds};
+
+/// Records that are read from one snapshot, so that a long export never keeps the writer waiting.
+const PAGE_RECORDS: usize = 1000;
+
+/// How many records have which verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerdictCounts {
+    /// They count.
+    pub valid: u64,
+    /// They do not.
+    pub invalid: u64,
+    /// They hang on something unknown.
+    pub pending: u64,
+}
+
+/// A verdict as it is shown everywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VerdictView {
+    /// `valid`, `invalid` or `pending`.
+    pub status: &'static str,
+    /// What a valid one rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basis: Option<&'static str>,
+    /// Why it does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+}
+
+impl From<Verdict> for VerdictView {
+    fn from(verdict: Verdict) -> Self {
+        let (basis, reason) = match verdict {
+            Verdict::Valid(basis) => (basis.map(|basis| basis.name()), None),
+            Verdict::Invalid(reason) => (None, Some(reason.name())),
+        };
+        Self { status: verdict.status(), basis, reason }
+    }
+}
+
+/// One line, its keys in the order of the contract.
+#[derive(Serialize)]
+struct Line<'a> {
+    uri: &'a str,
+    cid: String,
+    author: &'a Did,
+    kind: &'static str,
+    grade: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deviations: Option<&'a [Deviation]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    official: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<VerdictView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<EventTally>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effective: Option<bool>,
+}
+
+/// Gives each line, without its newline, to `write`, and counts the verdicts.
+pub fn verdicts<E: From<RowsError>>(
+    store: &Store,
+    mut write: impl FnMut(&str) -> Result<(), E>,
+) -> Result<VerdictCounts, E> {
+    let mut counts = VerdictCounts::default();
+    let mut range = prefix_of::<Records>(|_| {});
+    loop {
+        let rows = store.snapshot();
+        let mut states = BTreeMap::new();
+        let mut last = None;
+        for row in rows.scan::<Records>(range.clone()).take(PAGE_RECORDS) {
+            let (id, record) = row?;
+            if is_shown(&*rows, &mut states, &id.did)? {
+                write(&line(&*rows, &id, &record, &mut counts)?)?;
+            }
+            last = Some(id);
+        }
+        let Some(last) = last else { return Ok(counts) };
+        range = after(&last, range);
+    }
+}
+
+/// What is left of a range after a record.
+fn after(last: &RecordId, range: Range) -> Range {
+    let mut start = key_of::<Records>(last);
+    start.push(0);
+    Range { start, end: range.end }
+}
+
+fn is_shown(rows: &dyn Rows, states: &mut BTreeMap<Did, bool>, did: &Did) -> Result<bool, RowsError> {
+    if let Some(shown) = states.get(did) {
+        return Ok(*shown);
+    }
+    let shown = accounts::is_active(rows, did)?;
+    states.insert(did.clone(), shown);
+    Ok(shown)
+}
+
+fn line(
+    rows: &dyn Rows,
+    id: &RecordId,
+    record: &Record,
+    counts: &mut VerdictCounts,
+) -> Result<String, RowsError> {
+    let uri = id.uri();
+    let mut line = Line {
+        uri: &uri,
+        cid: record.cid.to_string(),
+        author: &id.did,
+        kind: id.kind.name(),
+        grade: record.grade.name(),
+        reason: None,
+        deviations: None,
+        official: None,
+        verdict: None,
+        counts: None,
+        effective: None,
+    };
+    match &record.grade {
+        Grade::Unusable(unusable) => line.reason = Some(unusable.reason()),
+        Grade::Deviating(deviations) => line.deviations = Some(deviations),
+        Grade::Conforming => {}
+    }
+    if let Some(body) = &record.body {
+        if let Some(verdict) = decide(rows, id, body)? {
+            counts.count(verdict);
+            line.verdict = Some(verdict.into());
+        }
+        match body {
+            Body::Round(_) => {
+                let round = RoundId::from(id.clone());
+                line.official = Some(rows.get::<Rounds>(&round)?.is_some_and(|facts| facts.official));
+            }
+            Body::Event(_) => {
+                let tally = rows.get::<EventTallies>(&EventKey::of(&uri))?;
+                line.counts = Some(tally.unwrap_or_default());
+            }
+            Body::Rsvp(rsvp) => line.effective = Some(attendance::is_effective(rows, id, rsvp)?),
+            Body::Jam(_)
+            | Body::Signup(_)
+            | Body::Invitation(_)
+            | Body::Submission(_)
+            | Body::Acceptance(_) => {}
+        }
+    }
+    Ok(serde_json::to_string(&line).expect("a line of strings and numbers serialises"))
+}
+
+impl VerdictCounts {
+    fn count(&mut self, verdict: Verdict) {
+        match verdict.status() {
+            "valid" => self.valid += 1,
+            "pending" => self.pending += 1,
+            _ => self.invalid += 1,
+        }
+    }
+}
+
+/// The digest of the derived state, and its verdicts counted.
+pub fn digest(store: &Store) -> Result<(String, VerdictCounts), RowsError> {
+    let mut hash = Sha256::new();
+    let counts = verdicts(store, |line| {
+        hash.update(line);
+        hash.update(b"\n");
+        Ok::<_, RowsError>(())
+    })?;
+    Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), counts))
+}

@@ -1,0 +1,44 @@
+//! `community.lexicon.calendar.rsvp`: an answer to an event. Load-bearing: `subject.uri`, `status`.
+
+use serde::{Deserialize, Serialize};
+
+use super::fields::Fields;
+use crate::syntax::AtUri;
+
+/// An RSVP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rsvp {
+    /// The event that it answers.
+    pub subject: AtUri,
+    /// The answer.
+    pub status: Status,
+    /// When it says it was made, in microseconds since the epoch.
+    pub time: i64,
+}
+
+/// An answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// Will come.
+    Going,
+    /// May come.
+    Interested,
+    /// Will not come.
+    NotGoing,
+    /// Anything that the lexicon does not know.
+    Other,
+}
+
+impl Rsvp {
+    pub(super) fn parse(fields: &mut Fields<'_>) -> Option<Self> {
+        let subject = fields.uri("subject");
+        let status = fields.text("status");
+        let status = match status? {
+            "community.lexicon.calendar.rsvp#going" => Status::Going,
+            "community.lexicon.calendar.rsvp#interested" => Status::Interested,
+            "community.lexicon.calendar.rsvp#notgoing" => Status::NotGoing,
+            _ => Status::Other,
+        };
+        Some(Self { subject: subject?, status, time: fields.time() })
+    }
+}

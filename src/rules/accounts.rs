@@ -1,0 +1,93 @@
+//! Which source's word on an account counts. Spec: RULES §4, "Account events have no rev".
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::syntax::{Did, Tid};
+use crate::tables::keys::SourceKey;
+use crate::tables::rows::{Account, AccountState, Source, Witness, Word};
+use crate::tables::view::{ReadRows, Rows, RowsError};
+use crate::tables::{Accounts, Sources};
+
+/// The status that purges an account's records.
+const DELETED: &str = "deleted";
+
+/// Whether the account of `did` is active. One that nobody has spoken of is.
+pub fn is_active(rows: &(impl Rows + ?Sized), did: &Did) -> Result<bool, RowsError> {
+    Ok(state(rows, did)? == AccountState::Active)
+}
+
+/// The state of the account of `did`.
+pub fn state(rows: &(impl Rows + ?Sized), did: &Did) -> Result<AccountState, RowsError> {
+    Ok(rows.get::<Accounts>(did)?.map_or(AccountState::Active, |account| account.state))
+}
+
+impl Account {
+    /// The entry for a source, made when there is none.
+    pub fn witness(&mut self, source: u32) -> &mut Witness {
+        let at = self.witnesses.partition_point(|witness| witness.source < source);
+        if self.witnesses.get(at).is_none_or(|witness| witness.source != source) {
+            self.witnesses.insert(at, Witness { source, rev: None, word: None });
+        }
+        self.witnesses.get_mut(at).expect("just found or inserted")
+    }
+
+    /// Notes that a source sent a commit or `#sync` with this revision.
+    pub fn saw_rev(&mut self, source: u32, rev: Tid) {
+        let witness = self.witness(source);
+        witness.rev = witness.rev.max(Some(rev));
+    }
+
+    /// Notes a source's account event; one that is before the last is ignored.
+    pub fn heard(&mut self, source: u32, word: Word) {
+        let witness = self.witness(source);
+        if witness.word.as_ref().is_none_or(|last| last.position <= word.position) {
+            witness.word = Some(word);
+        }
+    }
+
+    /// The state that follows from what the sources said, and from a tombstone that is still there.
+    pub fn decide_state(&self, rows: &(impl Rows + ?Sized)) -> Result<AccountState, RowsError> {
+        let word = deciding(rows, &self.witnesses)?.and_then(|witness| witness.word.as_ref());
+        Ok(match word {
+            None | Some(Word { active: true, .. }) => AccountState::Active,
+            Some(word) if word.status.as_deref() == Some(DELETED) => AccountState::Deleted,
+            // A tombstone ends only with `active: true`.
+            Some(_) if self.state == AccountState::Deleted => AccountState::Deleted,
+            Some(_) => AccountState::Inactive,
+        })
+    }
+}
+
+/// The source that has sent the greatest revision; with none or a tie, the latest account event, then the
+/// smallest name.
+fn deciding<'a>(
+    rows: &(impl Rows + ?Sized),
+    witnesses: &'a [Witness],
+) -> Result<Option<&'a Witness>, RowsError> {
+    if let [only] = witnesses {
+        return Ok(Some(only));
+    }
+    let rev = witnesses.iter().map(|witness| witness.rev).max().flatten();
+    let time = |witness: &Witness| witness.word.as_ref().and_then(|word| word.time);
+    let candidates = || witnesses.iter().filter(|witness| witness.rev == rev);
+    let latest = candidates().map(time).max().flatten();
+    let mut candidates = candidates().filter(|witness| time(witness) == latest);
+    match (candidates.next(), candidates.next()) {
+        (first, None) => Ok(first),
+        _ => {
+            let names = names(rows)?;
+            let tied = witnesses.iter().filter(|witness| witness.rev == rev && time(witness) == latest);
+            Ok(tied.max_by_key(|witness| Reverse(names.get(&witness.source))))
+        }
+    }
+}
+
+/// The names of the sources by number, comparable: the name first, then what tells namesakes apart.
+fn names(rows: &(impl Rows + ?Sized)) -> Result<BTreeMap<u32, (String, String, String)>, RowsError> {
+    let name = |row| {
+        let (key, source): (SourceKey, Source) = row?;
+        Ok((source.id, (key.name, key.kind, key.fingerprint)))
+    };
+    rows.scan_all::<Sources>().map(name).collect()
+}

@@ -1,0 +1,100 @@
+//! The chain of invitations and signups from the organizer to a signup. Spec: RULES §2, "Chain".
+//!
+//! Computed when asked for: a breadth-first walk back from the signup, layer by layer, until the organizer
+//! is among the inviters, then forward again taking the smallest invitation URI at each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::records::{JoinMode, Signup};
+use crate::rules::authority::{invites, organizes, signups_of};
+use crate::rules::verdict::{OpenDoor, Verdict, invitation_used};
+use crate::syntax::{Did, RecordKey};
+use crate::tables::keys::{InvitationId, RecordId};
+use crate::tables::view::{Rows, RowsError};
+
+/// One invitation and the signup that rests on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The invitation.
+    pub invitation: InvitationId,
+    /// Who was invited.
+    pub invitee: Did,
+    /// The record key of the invitee's signup.
+    pub signup: RecordKey,
+}
+
+/// The links from the organizer to a signup whose verdict is valid by invitation; `None` for any other.
+pub fn chain(
+    rows: &(impl Rows + ?Sized),
+    door: &OpenDoor,
+    id: &RecordId,
+    signup: &Signup,
+    verdict: Verdict,
+) -> Result<Option<Vec<Link>>, RowsError> {
+    let Some(invitation) = invitation_used(signup, verdict) else { return Ok(None) };
+    let last = Link { invitation, invitee: id.did.clone(), signup: id.rkey.clone() };
+    let Some(layers) = layers_back(rows, door, last)? else {
+        return Err(RowsError::Contradiction { what: "a valid signup has no chain" });
+    };
+    Ok(Some(forward(door, layers)))
+}
+
+/// Links grouped by how many more follow before the signup in question: first the one that it rests on,
+/// last those that the organizer's invitations begin.
+fn layers_back(
+    rows: &(impl Rows + ?Sized),
+    door: &OpenDoor,
+    last: Link,
+) -> Result<Option<Vec<Vec<Link>>>, RowsError> {
+    let mut seen: BTreeSet<Did> = BTreeSet::from([last.invitee.clone()]);
+    let mut layers = vec![vec![last]];
+    while let Some(layer) = layers.last().filter(|layer| !layer.is_empty()) {
+        if layer.iter().any(|link| organizes(&link.invitation.did, &door.round)) {
+            return Ok(Some(layers));
+        }
+        let inviters: BTreeSet<Did> = layer.iter().map(|link| link.invitation.did.clone()).collect();
+        let mut before = Vec::new();
+        for inviter in inviters.into_iter().filter(|inviter| seen.insert(inviter.clone())) {
+            before.extend(links_to(rows, door, &inviter)?);
+        }
+        layers.push(before);
+    }
+    Ok(None)
+}
+
+/// The links by which a participant got in: for each invitation the earliest signup that names it.
+fn links_to(rows: &(impl Rows + ?Sized), door: &OpenDoor, did: &Did) -> Result<Vec<Link>, RowsError> {
+    let mut signups = signups_of(rows, &door.round, did)?;
+    signups.sort_by(|(a_key, a), (b_key, b)| (a.time, a_key).cmp(&(b.time, b_key)));
+    let mut links: BTreeMap<InvitationId, Link> = BTreeMap::new();
+    for (signup, facts) in signups {
+        let Some(invitation) = facts.invitation else { continue };
+        if invites(rows, &invitation, &door.round, did)? && door.may_invite(rows, &invitation.did)?.is_ok() {
+            let link = Link { invitation: invitation.clone(), invitee: did.clone(), signup };
+            links.entry(invitation).or_insert(link);
+        }
+    }
+    Ok(links.into_values().collect())
+}
+
+/// From the organizer down, the smallest invitation URI at each step.
+fn forward(door: &OpenDoor, layers: Vec<Vec<Link>>) -> Vec<Link> {
+    let mut from = door.round.did.clone();
+    let mut chain = Vec::new();
+    for layer in layers.into_iter().rev() {
+        let smallest = layer
+            .into_iter()
+            .filter(|link| link.invitation.did == from)
+            .min_by_key(|link| link.invitation.record().uri());
+        // Each layer was found by walking back from the next, so an inviter always has a link into it.
+        let Some(link) = smallest else { break };
+        from = link.invitee.clone();
+        chain.push(link);
+    }
+    chain
+}
+
+/// Whether signups to this round have chains at all.
+pub fn has_chains(door: &OpenDoor) -> bool {
+    door.join_mode != JoinMode::Open
+}

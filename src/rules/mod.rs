@@ -1,0 +1,12 @@
+//! The decisions of RULES.md, over rows.
+//!
+//! [`accounts`] says whose records are live, [`authority`] keeps who is in a round as records change,
+//! [`verdict`] reads an answer with its reason, [`chain`] shows where a right comes from, and
+//! [`attendance`] keeps the answers to an event. Everything is a function of rows: no clock, no order of
+//! arrival.
+
+pub mod accounts;
+pub mod attendance;
+pub mod authority;
+pub mod chain;
+pub mod verdict;

@@ -1,0 +1,103 @@
+//! The embedded engine: sled 0.34, one tree.
+//!
+//! What was measured about it, and what follows: `flush` is no `fsync` on Linux, so the file `db` is synced
+//! after it; batches are atomic across crashes, but a scan is not isolated from them, so a lock keeps a
+//! batch out while a snapshot is held; segments are collected by the background flusher alone, so that
+//! stays on; values above 64 KiB in one key and compression are avoided by the callers and the settings.
+#![allow(clippy::disallowed_methods, reason = "a shell: it syncs a file")]
+
+use std::fs::File;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use super::engine::{Engine, EngineError};
+use crate::tables::view::{Changes, Direction, Pair, Pairs, Range, Rows, RowsError};
+
+/// How often the background flusher runs; it is what gives space back to the disk.
+const FLUSH_INTERVAL_MS: u64 = 500;
+
+/// The name that sled gives to its one large file.
+const DATA_FILE: &str = "db";
+
+/// Rows in a sled tree.
+pub struct Sled {
+    tree: sled::Db,
+    data_file: File,
+    /// Held for reading by snapshots and for writing while a batch is applied.
+    batches: RwLock<()>,
+}
+
+struct Snapshot<'a> {
+    tree: &'a sled::Db,
+    _batches: RwLockReadGuard<'a, ()>,
+}
+
+impl Sled {
+    /// Opens or makes a tree in `dir`.
+    pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
+        let config =
+            sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_INTERVAL_MS));
+        let tree = config.open().map_err(|source| EngineError::new("open its files", source))?;
+        let data_file =
+            File::open(dir.join(DATA_FILE)).map_err(|source| EngineError::new("open its files", source))?;
+        Ok(Self { tree, data_file, batches: RwLock::new(()) })
+    }
+}
+
+impl Engine for Sled {
+    fn snapshot(&self) -> Box<dyn Rows + '_> {
+        let batches = self.batches.read().unwrap_or_else(PoisonError::into_inner);
+        Box::new(Snapshot { tree: &self.tree, _batches: batches })
+    }
+
+    fn commit(&self, changes: Changes) -> Result<(), EngineError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        {
+            let _alone = self.batches.write().unwrap_or_else(PoisonError::into_inner);
+            self.tree.apply_batch(batch).map_err(|source| EngineError::new("write a batch", source))?;
+        }
+        self.tree.flush().map_err(|source| EngineError::new("write a batch", source))?;
+        self.data_file.sync_data().map_err(|source| EngineError::new("sync its files", source))
+    }
+
+    fn bytes_on_disk(&self) -> Result<u64, EngineError> {
+        self.tree.size_on_disk().map_err(|source| EngineError::new("measure its files", source))
+    }
+}
+
+impl Drop for Sled {
+    fn drop(&mut self) {
+        // Nothing acknowledged depends on this; it only spares the next start some recovery.
+        let _ = self.tree.flush();
+    }
+}
+
+fn failed(source: sled::Error) -> RowsError {
+    RowsError::Engine(Box::new(source))
+}
+
+impl Rows for Snapshot<'_> {
+    fn get_bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        Ok(self.tree.get(key).map_err(failed)?.map(|value| value.to_vec()))
+    }
+
+    fn scan_bytes(&self, range: Range, direction: Direction) -> Pairs<'_> {
+        let end = range.end.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.tree.range::<Vec<u8>, _>((Bound::Included(range.start), end));
+        let pair = |row: sled::Result<(sled::IVec, sled::IVec)>| -> Result<Pair, RowsError> {
+            let (key, value) = row.map_err(failed)?;
+            Ok((key.to_vec(), value.to_vec()))
+        };
+        match direction {
+            Direction::Ascending => Box::new(rows.map(pair)),
+            Direction::Descending => Box::new(rows.rev().map(pair)),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The tables of the store: what a row is, under which key, and how both become bytes.
+//!
+//! Pure encoding, no engine: the rules read rows through [`view::Rows`] and write them into an
+//! [`view::Overlay`], and an engine (in `store`) keeps ordered bytes. That is why this room belongs to the
+//! core. Every key is on one page in [`keys`], every value in [`rows`]; this list puts them together.
+
+pub mod keys;
+pub mod rows;
+pub mod view;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use keys::{
+    ChunkKey, EventKey, Key, MetaKey, RecordId, RoundId, RoundRecordKey, RsvpKey, SourceKey, StandingKey,
+};
+use rows::{Account, EventTally, Meta, Record, RoundFacts, RoundTally, SignupFacts, Source, Standing};
+
+use crate::records::Status;
+use crate::syntax::Did;
+
+/// A table: a set of rows with keys and values of one type each.
+pub trait Table {
+    /// The first byte of every key in it. Never reused for another meaning.
+    const TAG: u8;
+    /// Its name, for messages.
+    const NAME: &'static str;
+    /// What a row is found by.
+    type Key: Key;
+    /// What a row says.
+    type Value: Serialize + DeserializeOwned + Clone + PartialEq + std::fmt::Debug;
+}
+
+macro_rules! tables {
+    ($($(#[doc = $doc:literal])+ $table:ident = $tag:literal: $key:ty => $value:ty;)+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Debug)]
+            pub struct $table;
+
+            impl Table for $table {
+                const TAG: u8 = $tag;
+                const NAME: &'static str = stringify!($table);
+                type Key = $key;
+                type Value = $value;
+            }
+        )+
+
+        /// The tag and name of every table.
+        pub const ALL: &[(u8, &str)] = &[$(($tag, stringify!($table)),)+];
+    };
+}
+
+tables! {
+    /// Facts about the store itself: schema version, position, cursor secret.
+    Metas = b'm': MetaKey => Meta;
+    /// How much there is in the store: one row.
+    Totals = b'T': () => rows::Totals;
+    /// Every source ever read, with its cursor.
+    Sources = b's': SourceKey => Source;
+    /// What is known of an account and its repository.
+    Accounts = b'a': Did => Account;
+    /// Every stored record: its bytes once, and what was read from them.
+    Records = b'r': RecordId => Record;
+    /// The bytes of records that are too large for one value.
+    Chunks = b'c': ChunkKey => rows::Chunk;
+    /// What the rules ask of a usable round.
+    Rounds = b'R': RoundId => RoundFacts;
+    /// What one person has and is in one round.
+    Standings = b'p': StandingKey => Standing;
+    /// The usable signups to a round, by person.
+    Signups = b'u': RoundRecordKey => SignupFacts;
+    /// The usable invitations to a round, by inviter: the invitee.
+    Invitations = b'i': RoundRecordKey => Did;
+    /// How many there are in a round.
+    RoundTallies = b'n': RoundId => RoundTally;
+    /// The usable RSVPs to an event, by author, oldest first.
+    Rsvps = b'e': RsvpKey => Status;
+    /// How many answered an event, by answer.
+    EventTallies = b't': EventKey => EventTally;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::ALL;
+
+    #[test]
+    fn no_two_tables_share_a_tag() {
+        let tags: BTreeSet<_> = ALL.iter().map(|(tag, _)| tag).collect();
+        assert_eq!(tags.len(), ALL.len());
+    }
+}

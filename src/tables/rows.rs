@@ -1,0 +1,230 @@
+//! What the rows of the store say.
+//!
+//! Values are postcard: compact, with a documented wire format, fields in the order declared. Changing a
+//! type here changes the format, and with it `store::schema::VERSION`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::event::BlockFault;
+use crate::records::{Body, Grade, JoinMode, Kind, NetworkGate};
+use crate::syntax::{Cid, Datetime, Tid};
+
+use super::keys::InvitationId;
+
+/// A fact about the store itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Meta {
+    /// A version or a count.
+    Number(u64),
+    /// A secret.
+    Bytes(Vec<u8>),
+}
+
+/// How much there is in the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Stored records by the place of their kind, whatever their grade and their author's state.
+    pub records: [u64; Kind::ALL.len()],
+    /// Unusable ones among them.
+    pub quarantined: u64,
+    /// Repositories with a record that was applied.
+    pub tracked: u64,
+    /// Accounts whose records are hidden.
+    pub inactive: u64,
+    /// Accounts whose records were purged.
+    pub deleted: u64,
+    /// Repositories to compare with their host.
+    pub marked: u64,
+}
+
+/// Where a source stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The number by which account rows refer to it.
+    pub id: u32,
+    /// How far it was applied: bytes of a dump, after decompression.
+    pub offset: u64,
+    /// The greatest `seq` or `time_us` that was applied.
+    pub cursor: Option<u64>,
+    /// Whether a dump was read to its end.
+    pub finished: bool,
+}
+
+/// What is known of an account and its repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// A record of a wanted collection was applied since the account was last deleted.
+    pub tracked: bool,
+    /// Whether its records are live, by the source that counts.
+    pub state: AccountState,
+    /// The greatest revision applied.
+    pub rev: Option<Tid>,
+    /// `rev` was left by Jetstream, whose events do not say when a commit is complete.
+    pub rev_from_jetstream: bool,
+    /// The root of the tree at `rev`, where it is known.
+    pub data: Option<Cid>,
+    /// Why the repository should be compared with its host.
+    pub marks: Marks,
+    /// What each source has said of it.
+    pub witnesses: Vec<Witness>,
+}
+
+/// Whether an account's records are live (RULES §4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccountState {
+    /// They are.
+    #[default]
+    Active,
+    /// They are kept and hidden.
+    Inactive,
+    /// They were purged. Ends only when a source says that the account is active.
+    Deleted,
+}
+
+/// Reasons to compare a repository with its host, when there is one to ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// A commit did not follow the one before it.
+    pub gap: bool,
+    /// A `#sync` came with other data than is stored.
+    pub desynchronized: bool,
+    /// Jetstream sent something older than is stored.
+    pub late_jetstream: bool,
+    /// The account was inactive, and its commits were ignored meanwhile.
+    pub unchecked: bool,
+}
+
+impl Marks {
+    /// Whether there is any.
+    pub fn any(self) -> bool {
+        self.gap || self.desynchronized || self.late_jetstream || self.unchecked
+    }
+}
+
+/// What one source has said of an account (RULES §4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witness {
+    /// The source's number.
+    pub source: u32,
+    /// The greatest revision in a commit or `#sync` that it sent.
+    pub rev: Option<Tid>,
+    /// Its last account event.
+    pub word: Option<Word>,
+}
+
+/// The last account event of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// Its `seq` or `time_us`.
+    pub position: u64,
+    /// Whether the account is active.
+    pub active: bool,
+    /// Why not.
+    pub status: Option<Box<str>>,
+    /// When the event says it was sent.
+    pub time: Option<Datetime>,
+}
+
+/// A stored record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its CID.
+    pub cid: Cid,
+    /// The revision that wrote it.
+    pub rev: Tid,
+    /// Its grade.
+    pub grade: Grade,
+    /// What the rules read of it; absent when it is unusable.
+    pub body: Option<Body>,
+    /// What the decoder found wrong with it; needed to grade it again.
+    pub fault: Option<BlockFault>,
+    /// Its bytes, as they came.
+    pub bytes: RecordBytes,
+}
+
+/// Where the bytes of a record are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordBytes {
+    /// Here.
+    Inline(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// In so many chunks of their own.
+    Chunked(u16),
+}
+
+/// A part of a large record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+/// What the rules ask of a usable round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundFacts {
+    /// Its author is its organizer (RULES §1, "official round").
+    pub official: bool,
+    /// Who may sign up.
+    pub join_mode: JoinMode,
+    /// What a participant must have done to invite.
+    pub network_gate: NetworkGate,
+}
+
+/// What the rules ask of a usable signup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignupFacts {
+    /// The invitation that it names, if that could be one.
+    pub invitation: Option<InvitationId>,
+    /// When it says it was made, in microseconds since the epoch.
+    pub time: i64,
+}
+
+/// What one person has and is in one round, whatever mode the round is in.
+///
+/// The round's row decides at read which of these counts, so that a change of mode rewrites nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Usable signups.
+    pub signups: u32,
+    /// Usable invitations written.
+    pub invitations: u32,
+    /// Usable submissions.
+    pub submissions: u32,
+    /// The account is active, or the person is the organizer.
+    pub live: bool,
+    /// Has a signup that rests on an invitation of the organizer.
+    pub hosted: bool,
+    /// Is reached from the organizer in a network round with the gate `signup`: a number greater than that
+    /// of someone who passed the right on. It witnesses a finite chain; it is not the chain's length.
+    pub network: Option<u32>,
+    /// The same with the gate `contributed`.
+    pub contributed: Option<u32>,
+}
+
+/// How many there are in a round; people for each mode that the round could be in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundTally {
+    /// Signups by active accounts.
+    pub signups: u32,
+    /// Invitations by active accounts.
+    pub invitations: u32,
+    /// Submissions by active accounts.
+    pub submissions: u32,
+    /// People with a signup.
+    pub open: u32,
+    /// People with a signup that is valid in a hosted round.
+    pub hosted: u32,
+    /// People with a signup that is valid in a network round with the gate `signup`.
+    pub network: u32,
+    /// People with a signup that is valid in a network round with the gate `contributed`.
+    pub contributed: u32,
+}
+
+/// How many people's effective RSVPs have each status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventTally {
+    /// Will come.
+    pub going: u32,
+    /// May come.
+    pub interested: u32,
+    /// Will not come.
+    pub notgoing: u32,
+    /// Said something else.
+    pub other: u32,
+}
