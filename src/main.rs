@@ -1,1 +1,7 @@
-fn main() {}
+//! The program. Everything is in the library; this is the way in.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    guestlist::cli::run()
+}

@@ -189,6 +189,13 @@ impl<'a> Repository<'a> {
     }
 }
 
+/// Writes an account row as it was, without any consequence but the totals: for a store that is filled anew
+/// and has no records yet.
+pub fn restore_account(rows: &mut Overlay<'_>, did: &Did, account: &Account) -> Result<(), RowsError> {
+    rows.put::<Accounts>(did, account);
+    count_account(rows, &Account::default(), account)
+}
+
 fn count_account(rows: &mut Overlay<'_>, before: &Account, after: &Account) -> Result<(), RowsError> {
     let mut totals = rows.get::<Totals>(&())?.unwrap_or_default();
     let counted = totals.clone();
@@ -201,7 +208,7 @@ fn count_account(rows: &mut Overlay<'_>, before: &Account, after: &Account) -> R
         recount(count, is(before, state), is(after, state))?;
     }
     if totals != counted {
-        rows.put::<Totals>(&(), &totals);
+        rows.put_or_delete::<Totals>(&(), &totals);
     }
     Ok(())
 }
@@ -279,7 +286,7 @@ fn count_record(
     }
     recount(&mut totals.quarantined, quarantined(before), quarantined(after))?;
     if totals != counted {
-        rows.put::<Totals>(&(), &totals);
+        rows.put_or_delete::<Totals>(&(), &totals);
     }
     Ok(())
 }

@@ -116,10 +116,10 @@ struct BooleanSchema {
 
 #[derive(Debug, Deserialize)]
 struct IntegerSchema {
-    minimum: Option<i128>,
-    maximum: Option<i128>,
-    r#enum: Option<Vec<i128>>,
-    r#const: Option<i128>,
+    minimum: Option<i64>,
+    maximum: Option<i64>,
+    r#enum: Option<Vec<i64>>,
+    r#const: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,7 +145,7 @@ struct SizeSchema {
 #[serde(rename_all = "camelCase")]
 struct BlobSchema {
     accept: Option<Vec<String>>,
-    max_size: Option<i128>,
+    max_size: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -330,10 +330,11 @@ impl Check<'_> {
     }
 
     fn integer(&mut self, schema: &IntegerSchema, value: i128) {
-        self.unless(schema.minimum.is_none_or(|least| value >= least), "minimum");
-        self.unless(schema.maximum.is_none_or(|most| value <= most), "maximum");
-        self.unless(schema.r#enum.as_ref().is_none_or(|values| values.contains(&value)), "enum");
-        self.unless(schema.r#const.is_none_or(|only| only == value), "const");
+        self.unless(schema.minimum.is_none_or(|least| value >= least.into()), "minimum");
+        self.unless(schema.maximum.is_none_or(|most| value <= most.into()), "maximum");
+        let values = schema.r#enum.as_ref();
+        self.unless(values.is_none_or(|values| values.iter().any(|one| value == (*one).into())), "enum");
+        self.unless(schema.r#const.is_none_or(|only| value == only.into()), "const");
     }
 
     fn string(&mut self, schema: &StringSchema, value: &str) {
@@ -387,7 +388,7 @@ impl Check<'_> {
                 ) if kind == "blob" => (mime, *size),
                 _ => return self.fault("type"),
             };
-        self.unless(schema.max_size.is_none_or(|most| size <= most), "maxSize");
+        self.unless(schema.max_size.is_none_or(|most| size <= most.into()), "maxSize");
         self.unless(
             schema.accept.as_ref().is_none_or(|globs| globs.iter().any(|glob| accepts(glob, mime))),
             "accept",
@@ -440,4 +441,23 @@ pub fn documents() -> HashMap<String, Value> {
     let parse = |source: &&str| serde_json::from_str::<Value>(source).ok();
     let named = |document: Value| Some((document.get("id")?.as_str()?.to_owned(), document));
     SOURCES.iter().filter_map(parse).filter_map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LEXICONS, Lexicon, SOURCES, has_lexicon};
+    use crate::records::Kind;
+
+    #[test]
+    fn every_file_is_a_lexicon_and_every_reference_leads_somewhere() {
+        for source in SOURCES {
+            serde_json::from_str::<Lexicon>(source).expect(source);
+        }
+        assert_eq!(LEXICONS.dangling(), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn every_kind_has_a_lexicon() {
+        assert!(Kind::ALL.iter().all(|kind| has_lexicon(*kind)));
+    }
 }

@@ -69,7 +69,8 @@ fn deciding<'a>(
         return Ok(Some(only));
     }
     let rev = witnesses.iter().map(|witness| witness.rev).max().flatten();
-    let time = |witness: &Witness| witness.word.as_ref().and_then(|word| word.time);
+    // One that has sent no account event yields to one whose event has no readable time.
+    let time = |witness: &Witness| witness.word.as_ref().map(|word| word.time);
     let candidates = || witnesses.iter().filter(|witness| witness.rev == rev);
     let latest = candidates().map(time).max().flatten();
     let mut candidates = candidates().filter(|witness| time(witness) == latest);

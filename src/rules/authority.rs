@@ -226,24 +226,6 @@ impl<'a, 'b> Authority<'a, 'b> {
         Ok(())
     }
 
-    /// The smallest number among those who pass the right on to `did`.
-    fn support(&self, gate: NetworkGate, round: &RoundId, did: &Did) -> Result<Option<u32>, RowsError> {
-        let mut smallest = None;
-        for inviter in inviters(self.rows, round, did)? {
-            let number = if organizes(&inviter, round) {
-                Some(ROOT)
-            } else {
-                let standing = self.standing(round, &inviter)?;
-                standing.number(gate).filter(|_| standing.meets(gate))
-            };
-            smallest = match (smallest, number) {
-                (Some(one), Some(other)) => Some(u32::min(one, other)),
-                (one, other) => one.or(other),
-            };
-        }
-        Ok(smallest)
-    }
-
     /// Takes down everybody who has no inviter with a smaller number, and whoever hung on them.
     fn cut(
         &mut self,
@@ -254,13 +236,8 @@ impl<'a, 'b> Authority<'a, 'b> {
         let mut fallen = Vec::new();
         while let Some((round, did)) = queue.pop_front() {
             let standing = self.standing(&round, &did)?;
-            let Some(number) = standing.number(gate) else { continue };
-            let holds = if organizes(&did, &round) {
-                standing.signups > 0
-            } else {
-                standing.live && self.support(gate, &round, &did)?.is_some_and(|support| support < number)
-            };
-            if holds {
+            let key = StandingKey { did: did.clone(), round: round.clone() };
+            if standing.number(gate).is_none() || is_witnessed(self.rows, &key, gate)? {
                 continue;
             }
             self.update(&round, &did, |standing| {
@@ -285,7 +262,7 @@ impl<'a, 'b> Authority<'a, 'b> {
             let number = if organizes(&did, &round) {
                 Some(ROOT)
             } else {
-                self.support(gate, &round, &did)?.map(|support| support.saturating_add(1))
+                support(self.rows, gate, &round, &did)?.map(|support| support.saturating_add(1))
             };
             if number.is_none() {
                 continue;
@@ -300,6 +277,41 @@ impl<'a, 'b> Authority<'a, 'b> {
         }
         Ok(())
     }
+}
+
+/// The smallest number among those who pass the right on to `did`.
+fn support(
+    rows: &(impl Rows + ?Sized),
+    gate: NetworkGate,
+    round: &RoundId,
+    did: &Did,
+) -> Result<Option<u32>, RowsError> {
+    let mut smallest: Option<u32> = None;
+    for inviter in inviters(rows, round, did)? {
+        let number = if organizes(&inviter, round) {
+            Some(ROOT)
+        } else {
+            // Whoever is inactive or has no chain has no number.
+            let standing = rows.get::<Standings>(&StandingKey { did: inviter, round: round.clone() })?;
+            standing.filter(|standing| standing.meets(gate)).and_then(|standing| standing.number(gate))
+        };
+        smallest = smallest.into_iter().chain(number).min();
+    }
+    Ok(smallest)
+}
+
+/// Whether a standing's number is what it claims to be: above that of someone who passed the right on.
+pub fn is_witnessed(
+    rows: &(impl Rows + ?Sized),
+    key: &StandingKey,
+    gate: NetworkGate,
+) -> Result<bool, RowsError> {
+    let standing = rows.get::<Standings>(key)?.unwrap_or_default();
+    let Some(number) = standing.number(gate) else { return Ok(true) };
+    if organizes(&key.did, &key.round) {
+        return Ok(standing.signups > 0);
+    }
+    Ok(standing.live && support(rows, gate, &key.round, &key.did)?.is_some_and(|support| support < number))
 }
 
 fn change_of<T>(now: Option<T>) -> i64 {

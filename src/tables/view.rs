@@ -105,12 +105,18 @@ fn decode_value<T: Table>(key: &[u8], value: &[u8]) -> Result<T::Value, RowsErro
     }
 }
 
-fn decode_pair<T: Table>(pair: Result<Pair, RowsError>) -> Result<(T::Key, T::Value), RowsError> {
+fn decode_pair<T: Table>(pair: Result<Pair, RowsError>) -> Result<Row<T>, RowsError> {
     let (key, value) = pair?;
     let row = decode_value::<T>(&key, &value)?;
     let typed = key.split_first().and_then(|(_, key)| T::Key::read(key)).ok_or_else(|| corrupt::<T>(&key))?;
     Ok((typed, row))
 }
+
+/// A row with its key.
+pub type Row<T> = (<T as Table>::Key, <T as Table>::Value);
+
+/// A row that is removed, or what it is to be.
+type Change<'a> = (&'a Vec<u8>, &'a Option<Vec<u8>>);
 
 /// Typed reads, on anything that has rows.
 pub trait ReadRows: Rows {
@@ -124,19 +130,17 @@ pub trait ReadRows: Rows {
     fn scan<'a, T: Table + 'a>(
         &'a self,
         range: Range,
-    ) -> impl Iterator<Item = Result<(T::Key, T::Value), RowsError>> + 'a {
+    ) -> impl Iterator<Item = Result<Row<T>, RowsError>> + 'a {
         self.scan_bytes(range, Direction::Ascending).map(decode_pair::<T>)
     }
 
     /// All rows of a table, smallest key first.
-    fn scan_all<'a, T: Table + 'a>(
-        &'a self,
-    ) -> impl Iterator<Item = Result<(T::Key, T::Value), RowsError>> + 'a {
+    fn scan_all<'a, T: Table + 'a>(&'a self) -> impl Iterator<Item = Result<Row<T>, RowsError>> + 'a {
         self.scan::<T>(prefix_of::<T>(|_| {}))
     }
 
     /// The row with the greatest key of a range.
-    fn last<T: Table>(&self, range: Range) -> Result<Option<(T::Key, T::Value)>, RowsError> {
+    fn last<T: Table>(&self, range: Range) -> Result<Option<Row<T>>, RowsError> {
         self.scan_bytes(range, Direction::Descending).next().map(decode_pair::<T>).transpose()
     }
 }
@@ -213,11 +217,10 @@ impl Rows for Overlay<'_> {
     }
 
     fn scan_bytes(&self, range: Range, direction: Direction) -> Pairs<'_> {
-        let changed: Box<dyn Iterator<Item = (&Vec<u8>, &Option<Vec<u8>>)>> = {
+        let changed: Box<dyn Iterator<Item = Change<'_>>> = {
             let from = self.changes.range(range.start.clone()..);
             let end = range.end.clone();
-            let within =
-                move |(key, _): &(&Vec<u8>, &Option<Vec<u8>>)| end.as_ref().is_none_or(|end| *key < end);
+            let within = move |(key, _): &Change<'_>| end.as_ref().is_none_or(|end| *key < end);
             match direction {
                 Direction::Ascending => Box::new(from.take_while(within)),
                 Direction::Descending => match &range.end {
@@ -232,13 +235,13 @@ impl Rows for Overlay<'_> {
 }
 
 /// Rows of the base with the changes laid over them.
-struct Merged<'a, C: Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>> {
+struct Merged<'a, C: Iterator<Item = Change<'a>>> {
     base: Peekable<Pairs<'a>>,
     changed: Peekable<C>,
     direction: Direction,
 }
 
-impl<'a, C: Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>> Iterator for Merged<'a, C> {
+impl<'a, C: Iterator<Item = Change<'a>>> Iterator for Merged<'a, C> {
     type Item = Result<Pair, RowsError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -1,1 +1,14 @@
 //! The black-box tests: one binary, one module a subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and is a shell of its own"
+)]
+
+mod harness;
+mod history;
+mod model;
+mod properties;
+mod recordings;

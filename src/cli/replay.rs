@@ -1,0 +1,162 @@
+//! `guestlist replay`.
+#![allow(clippy::disallowed_methods, reason = "a shell: it says how long it took")]
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::Instant;
+
+use indicatif::ProgressBar;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failed, Failure, configure, output};
+use crate::config::{Config, Verify};
+use crate::export::{self, VerdictCounts};
+use crate::identity::Directory;
+use crate::indexer::{self, Delivery, Indexer, QUEUE_LEN, Tally};
+use crate::ingest::dump::Dump;
+use crate::ingest::replay::Replay as Replaying;
+use crate::ingest::watch::Watch;
+use crate::records::Kind;
+use crate::reduce;
+use crate::store::{IfAbsent, Store, StoreError};
+use crate::tables::keys::SourceKey;
+
+/// Index recorded dumps and exit
+///
+/// Firehose dumps (.frames) and Jetstream dumps (.jsonl), plain or compressed (.zst), in the order given.
+/// An interrupted replay of a file goes on where it stopped; a finished one is read again and changes
+/// nothing. The last line on standard output is a JSON object that says what happened.
+#[derive(Debug, clap::Args)]
+pub(super) struct Replay {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory of the store; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// DID documents to use instead of the network, one a line; may be repeated
+    #[arg(long, value_name = "FILE")]
+    identities: Vec<PathBuf>,
+    /// How much is proved; blocks are checked against their CIDs in any case
+    #[arg(long, value_enum, default_value = "off")]
+    verify: Verify,
+    /// Events that are committed in one go
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    batch: Option<u32>,
+    /// The dumps; - is standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+/// The last line. Describes the store in `records`, `quarantined`, `verdicts` and `digest`, else this run.
+#[derive(Serialize)]
+struct Summary {
+    frames: u64,
+    commits: u64,
+    skipped: u64,
+    applied: u64,
+    rejected: BTreeMap<&'static str, u64>,
+    records: BTreeMap<&'static str, u64>,
+    quarantined: u64,
+    verdicts: VerdictCounts,
+    cursor: Option<u64>,
+    digest: String,
+    seconds: f64,
+}
+
+impl Replay {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let config = self.effective()?;
+        // Only `off` exists so far, and each dump is read with it.
+        let Verify::Off = self.verify;
+        Directory::load(&config.identity.identities).map_err(Failed)?;
+        let store = Store::open(&config.data_dir, config.cache_bytes(), IfAbsent::Create).map_err(Failed)?;
+        let started = Instant::now();
+        let (tally, cursor) = self.index(&store, config.limits.batch_events).map_err(Failed)?;
+        let summary = summary(&store, tally, cursor, started).map_err(Failed)?;
+        output::lines(|out| Ok(writeln!(out, "{}", serde_json::to_string(&summary)?)?)).map_err(Failed)?;
+        Ok(())
+    }
+
+    fn effective(&self) -> Result<Config, Failure> {
+        let mut config = configure(self.config.as_ref())?;
+        if let Some(data_dir) = &self.data_dir {
+            config.data_dir.clone_from(data_dir);
+        }
+        config.identity.identities.extend(self.identities.iter().cloned());
+        if let Some(batch) = self.batch.and_then(|batch| usize::try_from(batch).ok()) {
+            config.limits.batch_events = batch;
+        }
+        Ok(config)
+    }
+
+    /// Reads every dump on one thread and writes on another; returns the position of the last.
+    fn index(&self, store: &Store, batch_events: usize) -> anyhow::Result<(Tally, Option<u64>)> {
+        let watch = Watch::load(store)?;
+        let mut indexer = Indexer::new(store.clone(), batch_events)?;
+        let (sender, deliveries) = sync_channel(QUEUE_LEN);
+        let (tally, source) = thread::scope(|scope| {
+            let writer = scope.spawn(move || {
+                let mut tally = Tally::default();
+                indexer.run(&deliveries, |batch| tally.add(batch)).map(|()| tally)
+            });
+            let read = self.read(store, &watch, &sender);
+            drop(sender);
+            // A writer that failed is why the reading stopped, so its error comes first.
+            let tally = writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
+            anyhow::Ok((tally, read?))
+        })?;
+        let stands = source.map(|source| indexer::standing_of(store, &source)).transpose()?;
+        Ok((tally, stands.flatten().and_then(|stands| stands.cursor)))
+    }
+
+    fn read(
+        &self,
+        store: &Store,
+        watch: &Watch,
+        deliveries: &SyncSender<Delivery>,
+    ) -> anyhow::Result<Option<SourceKey>> {
+        let mut last = None;
+        for path in &self.paths {
+            let mut bar = ProgressBar::hidden();
+            let (dump, source) = Dump::open(path, |raw, size| {
+                bar = output::bytes_bar(size, &path.display().to_string());
+                Box::new(bar.wrap_read(raw)) as Box<dyn Read + Send>
+            })?;
+            let stands = indexer::standing_of(store, &source)?;
+            let replay = Replaying::new(dump, source.clone(), stands.as_ref(), watch, deliveries)?;
+            let ended = replay.run(&CancellationToken::new());
+            bar.finish_and_clear();
+            ended?;
+            last = Some(source);
+        }
+        Ok(last)
+    }
+}
+
+fn summary(
+    store: &Store,
+    tally: Tally,
+    cursor: Option<u64>,
+    started: Instant,
+) -> Result<Summary, StoreError> {
+    let totals = reduce::totals(&*store.snapshot())?;
+    let (digest, verdicts) = export::digest(store)?;
+    Ok(Summary {
+        frames: tally.frames,
+        commits: tally.commits,
+        skipped: tally.skipped,
+        applied: tally.applied,
+        rejected: tally.rejected.iter().map(|(reject, count)| (reject.reason(), *count)).collect(),
+        records: Kind::ALL.iter().map(|kind| kind.nsid()).zip(totals.records).collect(),
+        quarantined: totals.quarantined,
+        verdicts,
+        cursor,
+        digest,
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}

@@ -1,0 +1,278 @@
+//! The configuration: what was written in the file and the environment, checked.
+//!
+//! Every key has a working default; an unknown one is an error, in the file and in the environment. Flags
+//! are applied on top by the commands. `config/example.toml` shows every key. Spec: CONTRACT §2.
+#![allow(clippy::disallowed_methods, reason = "a shell: it reads a file and the environment")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+/// What environment variables begin with: `GUESTLIST_DATA_DIR`, `GUESTLIST_HTTP__BIND`.
+const ENV_PREFIX: &str = "GUESTLIST_";
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no TOML.
+    #[error("the configuration {path} is not TOML")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A key is unknown or its value does not fit.
+    #[error("the configuration does not fit")]
+    Invalid(#[source] Box<toml::de::Error>),
+    /// An environment variable names no key.
+    #[error(
+        "the environment variable {name} names no setting: GUESTLIST_<SECTION>__<KEY> or GUESTLIST_DATA_DIR"
+    )]
+    Variable {
+        /// The variable.
+        name: String,
+    },
+}
+
+/// The effective configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the store is.
+    pub data_dir: PathBuf,
+    /// The query server.
+    pub http: Http,
+    /// Who is who.
+    pub identity: Identity,
+    /// Bounds on work.
+    pub limits: Limits,
+    /// The storage engine.
+    pub store: StoreConfig,
+    /// Logs.
+    pub telemetry: Telemetry,
+    /// What is followed; dumps are read one after the other, in this order.
+    pub source: Vec<SourceConfig>,
+}
+
+/// The query server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// The address it listens on.
+    pub bind: SocketAddr,
+    /// How others reach it; links in answers begin with this.
+    pub public_url: String,
+}
+
+/// Who is who.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// Files with DID documents, used instead of the network.
+    pub identities: Vec<PathBuf>,
+}
+
+/// Bounds on work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Events that are committed in one go.
+    pub batch_events: usize,
+    /// Queries that are answered at the same time; more are told to come back.
+    pub queries_at_once: usize,
+    /// Seconds that a stopping daemon may take to finish what it has begun.
+    pub drain_seconds: u64,
+}
+
+/// The storage engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Where rows are kept.
+    pub engine: EngineKind,
+    /// Megabytes of rows, as they are on disk, that are kept in memory; it takes a multiple of that.
+    pub cache_mb: u64,
+}
+
+/// Where rows are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// On disk, in `data_dir`.
+    Sled,
+    /// Nowhere: gone when the process ends.
+    Memory,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// What is logged: a level, or levels by module, as in `info,guestlist::indexer=debug`.
+    pub log: String,
+}
+
+/// One source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum SourceConfig {
+    /// A recorded dump.
+    Replay {
+        /// The file.
+        path: PathBuf,
+        /// How much of it is proved.
+        #[serde(default)]
+        verify: Verify,
+    },
+}
+
+/// How much of what a source says is proved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Verify {
+    /// Blocks against their CIDs; signatures and chains are taken as they come.
+    #[default]
+    Off,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            http: Http::default(),
+            identity: Identity::default(),
+            limits: Limits::default(),
+            store: StoreConfig::default(),
+            telemetry: Telemetry::default(),
+            source: Vec::new(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8484)),
+            public_url: "http://127.0.0.1:8484".to_owned(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { batch_events: 250, queries_at_once: 64, drain_seconds: 10 }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { engine: EngineKind::Sled, cache_mb: 64 }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { log: "info".to_owned() }
+    }
+}
+
+impl Config {
+    /// Loads the file, if one is given, and lays the environment over it.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut table = Table::new();
+        if let Some(path) = path {
+            let read = |source| ConfigError::Read { path: path.to_owned(), source };
+            let text = std::fs::read_to_string(path).map_err(read)?;
+            let syntax = |source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) };
+            // Checked alone first, so that an error shows its line.
+            toml::from_str::<Config>(&text).map_err(syntax)?;
+            table = text.parse().map_err(syntax)?;
+        }
+        for (name, value) in std::env::vars_os() {
+            let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+            if let Some(key) = name.strip_prefix(ENV_PREFIX) {
+                set(&mut table, key, value).ok_or_else(|| ConfigError::Variable { name: name.to_owned() })?;
+            }
+        }
+        table.try_into().map_err(|source| ConfigError::Invalid(Box::new(source)))
+    }
+
+    /// Bytes of rows, as they are on disk, that are kept in memory.
+    pub fn cache_bytes(&self) -> u64 {
+        self.store.cache_mb.saturating_mul(1 << 20)
+    }
+
+    /// The configuration as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration of texts and numbers serialises")
+    }
+}
+
+/// Sets the key that a variable names; `None` if it names none.
+fn set(table: &mut Table, key: &str, value: &str) -> Option<()> {
+    let value = parse_value(value);
+    let key = key.to_lowercase();
+    match key.split_once("__") {
+        Some((section, key)) => {
+            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            section.as_table_mut()?.insert(key.to_owned(), value);
+        }
+        None if key == "data_dir" => {
+            table.insert(key, value);
+        }
+        None => return None,
+    }
+    Some(())
+}
+
+/// A value as TOML has it, or else as plain text.
+fn parse_value(text: &str) -> Value {
+    let line = format!("value = {text}").parse::<Table>().ok();
+    line.and_then(|mut line| line.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, Table, set};
+
+    fn with(variables: &[(&str, &str)]) -> Option<Result<Config, toml::de::Error>> {
+        let mut table = Table::new();
+        for (key, value) in variables {
+            set(&mut table, key, value)?;
+        }
+        Some(table.try_into())
+    }
+
+    #[test]
+    fn the_environment_overrides_keys_of_every_type() {
+        let config = with(&[
+            ("DATA_DIR", "elsewhere"),
+            ("HTTP__BIND", "127.0.0.1:9000"),
+            ("LIMITS__BATCH_EVENTS", "7"),
+            ("IDENTITY__IDENTITIES", "[\"a.dids.jsonl\"]"),
+        ]);
+        let config = config.unwrap().unwrap();
+        assert_eq!(config.data_dir.to_str(), Some("elsewhere"));
+        assert_eq!(config.http.bind.port(), 9000);
+        assert_eq!(config.limits.batch_events, 7);
+        assert_eq!(config.identity.identities.len(), 1);
+    }
+
+    #[test]
+    fn an_unknown_variable_is_an_error() {
+        assert!(with(&[("DATADIR", "x")]).is_none());
+        assert!(with(&[("HTTP__BND", "x")]).unwrap().is_err());
+        assert!(with(&[("HTPP__BIND", "127.0.0.1:1")]).unwrap().is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! What the tests share: the fixtures, the program as a process, and a store filled from a dump.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A file under `fixtures/`.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
+
+/// A recording under `fixtures/firehose/`.
+pub(crate) fn recording(name: &str) -> PathBuf {
+    fixture("firehose").join(name)
+}
+
+/// The program, with no configuration from outside.
+pub(crate) fn guestlist() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_guestlist"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GUESTLIST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs the program to its end.
+pub(crate) fn run(arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Output {
+    guestlist().args(arguments.iter().map(|argument| argument.as_ref())).output().unwrap()
+}
+
+/// Standard output of a run that must succeed.
+pub(crate) fn succeed(arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Replays dumps into `dir` and returns the summary.
+pub(crate) fn replay(dir: &Path, dumps: &[PathBuf], options: &[&str]) -> Value {
+    let output =
+        guestlist().arg("replay").arg("--data-dir").arg(dir).args(options).args(dumps).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    summary(&output)
+}
+
+/// The summary in the last line of a replay's output.
+pub(crate) fn summary(output: &Output) -> Value {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+/// What `export` prints.
+pub(crate) fn export(dir: &Path) -> String {
+    succeed(&[&"export", &"--data-dir", &dir])
+}
+
+/// What `digest` prints.
+pub(crate) fn digest(dir: &Path) -> String {
+    succeed(&[&"digest", &"--data-dir", &dir]).trim().to_owned()
+}
+
+/// Fails unless `check` finds nothing.
+pub(crate) fn check(dir: &Path) {
+    let output = run(&[&"check", &"--data-dir", &dir]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The frames of a dump, without their lengths.
+pub(crate) fn frames(dump: &[u8]) -> Vec<Vec<u8>> {
+    let mut rest = dump;
+    let mut frames = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (frame, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+        frames.push(frame.to_vec());
+        rest = after;
+    }
+    frames
+}
+
+/// A dump of frames.
+pub(crate) fn dump<'a>(frames: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for frame in frames {
+        bytes.extend(u32::try_from(frame.len()).unwrap().to_be_bytes());
+        bytes.extend(frame);
+    }
+    bytes
+}
+
+/// The content of a recording, decompressed.
+pub(crate) fn content(name: &str) -> Vec<u8> {
+    let bytes = std::fs::read(recording(name)).unwrap();
+    if name.ends_with(".zst") { zstd::decode_all(&bytes[..]).unwrap() } else { bytes }
+}

@@ -1,0 +1,118 @@
+//! The program against the model, over random histories.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::sync_channel;
+
+use guestlist::check::check;
+use guestlist::export;
+use guestlist::indexer::{Delivery, Indexer, Progress, Tally};
+use guestlist::store::Store;
+use guestlist::tables::keys::SourceKey;
+use guestlist::tables::view::RowsError;
+use proptest::prelude::*;
+
+use crate::history::{Pair, Sources, histories, play};
+use crate::model::Model;
+
+/// Fresh histories in a run; `GUESTLIST_HISTORIES` asks for more.
+const HISTORIES: u32 = 500;
+
+fn config() -> ProptestConfig {
+    let asked = std::env::var("GUESTLIST_HISTORIES").ok().and_then(|asked| asked.parse().ok());
+    ProptestConfig {
+        cases: asked.unwrap_or(HISTORIES),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// Feeds a history to the program.
+fn index<'a>(store: &Store, pairs: impl Iterator<Item = &'a Pair>, batch_events: usize) {
+    let pairs: Vec<&Pair> = pairs.collect();
+    let (sender, deliveries) = sync_channel(pairs.len().max(1));
+    for pair in pairs {
+        let source = SourceKey {
+            kind: "replay".to_owned(),
+            name: pair.model.source.clone(),
+            fingerprint: "1-0".to_owned(),
+        };
+        let progress = Progress { offset: 0, cursor: Some(pair.position), finished: false };
+        let event = Some((pair.position, pair.real.clone()));
+        sender.send(Delivery { source, progress, tally: Tally::default(), event }).unwrap();
+    }
+    drop(sender);
+    Indexer::new(store.clone(), batch_events).unwrap().run(&deliveries, |_| {}).unwrap();
+}
+
+fn exported(store: &Store) -> Vec<String> {
+    let mut lines = Vec::new();
+    let push = |line: &str| {
+        lines.push(line.to_owned());
+        Ok::<_, RowsError>(())
+    };
+    export::verdicts(store, push).unwrap();
+    lines
+}
+
+fn indexed(pairs: &[Pair], batch_events: usize) -> Store {
+    let store = Store::in_memory().unwrap();
+    index(&store, pairs.iter(), batch_events);
+    store
+}
+
+fn modelled(pairs: &[Pair]) -> Vec<String> {
+    let mut model = Model::new();
+    pairs.iter().for_each(|pair| model.apply(&pair.model));
+    model.export()
+}
+
+/// The same events, every repository's in their order, otherwise by the given choices.
+fn interleaved(pairs: &[Pair], choices: &[usize]) -> Vec<Pair> {
+    let mut queues: BTreeMap<_, std::collections::VecDeque<&Pair>> = BTreeMap::new();
+    for pair in pairs {
+        queues.entry(pair.did().clone()).or_default().push_back(pair);
+    }
+    let mut mixed = Vec::new();
+    let mut choices = choices.iter().cycle();
+    while !queues.is_empty() {
+        let choice = choices.next().unwrap() % queues.len();
+        let did = queues.keys().nth(choice).unwrap().clone();
+        let queue = queues.get_mut(&did).unwrap();
+        mixed.push(queue.pop_front().unwrap().clone());
+        if queue.is_empty() {
+            queues.remove(&did);
+        }
+    }
+    mixed
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn agrees_with_the_model_whatever_the_history_and_the_batches(moves in histories(60), batch in 1..40_usize) {
+        let pairs = play(&moves, Sources::Wild);
+        let store = indexed(&pairs, batch);
+        prop_assert_eq!(exported(&store), modelled(&pairs));
+        prop_assert_eq!(check(&store, |_| {}).unwrap().differences, Vec::<String>::new());
+    }
+
+    #[test]
+    fn any_order_across_repositories_gives_the_same_answers(
+        moves in histories(60), choices in prop::collection::vec(0..64_usize, 1..40), batch in 1..40_usize,
+    ) {
+        let pairs = play(&moves, Sources::OneEach);
+        let store = indexed(&interleaved(&pairs, &choices), batch);
+        prop_assert_eq!(exported(&store), exported(&indexed(&pairs, 250)));
+        prop_assert_eq!(check(&store, |_| {}).unwrap().differences, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_history_told_twice_changes_nothing(moves in histories(40), batch in 1..40_usize) {
+        let pairs = play(&moves, Sources::Honest);
+        let store = indexed(&pairs, batch);
+        let once = exported(&store);
+        index(&store, pairs.iter(), batch);
+        prop_assert_eq!(exported(&store), once);
+    }
+}

@@ -1,0 +1,61 @@
+//! The recordings of real PDSes against what an independent implementation of the rules says of them.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::harness::{check, content, digest, dump, export, frames, recording, replay};
+
+/// The lines of an export without what a later step adds to them.
+fn lines(text: &str) -> Vec<Value> {
+    let line = |line: &str| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().remove("accepted");
+        line
+    };
+    text.lines().map(line).collect()
+}
+
+fn assert_exports(dumps: &[PathBuf], expected: &str, frames: u64) {
+    let dir = tempdir().unwrap();
+    let summary = replay(dir.path(), dumps, &[]);
+    assert_eq!(summary["rejected"], serde_json::json!({}), "no commit of a real PDS is rejected");
+    assert_eq!(summary["frames"], frames);
+    let expected = String::from_utf8(content(expected)).unwrap();
+    let exported = export(dir.path());
+    for (ours, theirs) in lines(&exported).iter().zip(lines(&expected)) {
+        assert_eq!(*ours, theirs);
+    }
+    assert_eq!(exported.lines().count(), expected.lines().count());
+    assert_eq!(summary["digest"], digest(dir.path()));
+    check(dir.path());
+}
+
+#[test]
+fn both_small_recordings_export_as_expected() {
+    let dumps = [recording("small-pds1.frames"), recording("small-pds0.frames")];
+    assert_exports(&dumps, "small.expected.jsonl", 152);
+}
+
+#[test]
+fn the_first_small_recording_alone_exports_as_expected() {
+    assert_exports(&[recording("small-pds0.frames")], "small-pds0.expected.jsonl", 117);
+}
+
+#[test]
+fn the_beginning_of_a_recording_exports_as_expected() {
+    for (count, expected) in
+        [(60, "small-pds0.first-60.expected.jsonl"), (90, "small-pds0.first-90.expected.jsonl")]
+    {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("beginning.frames");
+        std::fs::write(&path, dump(&frames(&content("small-pds0.frames"))[..count])).unwrap();
+        assert_exports(&[path], expected, count as u64);
+    }
+}
+
+#[test]
+fn the_medium_recording_exports_as_expected() {
+    assert_exports(&[recording("medium.frames.zst")], "medium.expected.jsonl.zst", 5036);
+}
