@@ -385,10 +385,10 @@ fn content(who: u8, write: &Write) -> Content {
     };
     value["$type"] = json!(collection);
     stamp(&mut value, kind, write.time, &mut deviations);
-    if flavour == 2 {
-        if let Some(reason) = break_it(&mut value, kind) {
-            return (collection, key, Some((value, model::Record::Unusable { reason: reason.to_owned() })));
-        }
+    if flavour == 2
+        && let Some(reason) = break_it(&mut value, kind)
+    {
+        return (collection, key, Some((value, model::Record::Unusable { reason: reason.to_owned() })));
     }
     deviations.sort();
     (collection, key, Some((value.clone(), model::Record::Usable { value, deviations })))
