@@ -10,18 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::codec::Reject;
-use crate::codec::event::Event;
+use crate::delivery::{Delivery, Tally};
 use crate::reduce::{self, Outcome};
 use crate::store::{Store, StoreError};
 use crate::tables::keys::{MetaKey, SourceKey};
 use crate::tables::rows::{Meta, Source};
 use crate::tables::view::{Overlay, ReadRows, RowsError};
 use crate::tables::{Metas, Sources};
-
-/// Deliveries waiting for the writer. Enough to keep it busy while a source decodes; small enough that a
-/// slow disk stops the reading within a few megabytes.
-pub const QUEUE_LEN: usize = 1024;
 
 /// Bytes of records after which a batch closes, so that a batch of large records stays small in memory.
 const BATCH_BYTES_MAX: usize = 4_000_000;
@@ -31,58 +26,6 @@ const BATCH_WAIT: Duration = Duration::from_millis(200);
 
 /// Messages that changed nothing after which their position is stored all the same.
 const IDLE_MESSAGES_MAX: u64 = 100_000;
-
-/// What one or more messages of a source amount to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Messages read.
-    pub frames: u64,
-    /// Commits among them.
-    pub commits: u64,
-    /// Commits that changed nothing.
-    pub skipped: u64,
-    /// Commits in which something wanted was applied.
-    pub applied: u64,
-    /// Messages that were not used, by reason.
-    pub rejected: BTreeMap<Reject, u64>,
-}
-
-impl Tally {
-    /// Adds another.
-    pub fn add(&mut self, other: &Tally) {
-        self.frames += other.frames;
-        self.commits += other.commits;
-        self.skipped += other.skipped;
-        self.applied += other.applied;
-        for (reject, count) in &other.rejected {
-            *self.rejected.entry(*reject).or_default() += count;
-        }
-    }
-}
-
-/// Something for the writer.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The source.
-    pub source: SourceKey,
-    /// How far the source was read, this delivery included.
-    pub progress: Progress,
-    /// The messages since the delivery before, this one's own included.
-    pub tally: Tally,
-    /// What to apply, with its `seq` or `time_us`.
-    pub event: Option<(u64, Event)>,
-}
-
-/// How far a source was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of a dump, after decompression.
-    pub offset: u64,
-    /// The greatest `seq` or `time_us`.
-    pub cursor: Option<u64>,
-    /// The dump's end was reached.
-    pub finished: bool,
-}
 
 /// The writer.
 pub struct Indexer {
@@ -129,13 +72,13 @@ impl Indexer {
         let first = deliveries.recv().ok()?;
         let closes = Instant::now() + BATCH_WAIT;
         let mut events = usize::from(first.event.is_some());
-        let mut bytes = weight(&first);
+        let mut bytes = first.weight();
         let mut batch = vec![first];
         while events < self.batch_events && bytes < BATCH_BYTES_MAX {
             match deliveries.recv_timeout(closes.saturating_duration_since(Instant::now())) {
                 Ok(delivery) => {
                     events += usize::from(delivery.event.is_some());
-                    bytes += weight(&delivery);
+                    bytes += delivery.weight();
                     batch.push(delivery);
                 }
                 Err(RecvTimeoutError::Timeout) => break,
@@ -176,18 +119,6 @@ impl Indexer {
         self.store.commit(changes)?;
         self.position += 1;
         Ok(tally)
-    }
-}
-
-/// The bytes of records in a delivery.
-fn weight(delivery: &Delivery) -> usize {
-    use crate::codec::event::Write;
-    match &delivery.event {
-        Some((_, Event::Commit(commit))) => commit.ops.iter().fold(0, |sum, op| match &op.write {
-            Write::Put(block) => sum + block.bytes.len(),
-            Write::Delete => sum,
-        }),
-        _ => 0,
     }
 }
 

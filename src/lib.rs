@@ -20,6 +20,7 @@ pub mod identity;
 pub mod store;
 
 pub mod check;
+pub mod delivery;
 pub mod export;
 
 pub mod indexer;

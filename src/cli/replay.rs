@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failed, Failure, configure, output};
 use crate::config::{Config, Verify};
+use crate::delivery::{Delivery, QUEUE_LEN, Tally};
 use crate::export::{self, VerdictCounts};
 use crate::identity::Directory;
-use crate::indexer::{self, Delivery, Indexer, QUEUE_LEN, Tally};
+use crate::indexer::{self, Indexer};
 use crate::ingest::dump::Dump;
 use crate::ingest::replay::Replay as Replaying;
 use crate::ingest::watch::Watch;

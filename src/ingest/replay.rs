@@ -8,7 +8,7 @@ use super::dump::{Dump, DumpError, Format, Piece};
 use super::watch::Watch;
 use crate::codec::event::{Body, Event, Message};
 use crate::codec::{Reject, frame, jetstream};
-use crate::indexer::{Delivery, Progress, Tally};
+use crate::delivery::{Delivery, Progress, Tally};
 use crate::tables::keys::SourceKey;
 use crate::tables::rows::Source;
 

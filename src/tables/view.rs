@@ -172,6 +172,11 @@ impl<'a> Overlay<'a> {
         Self { base, changes: Changes::new() }
     }
 
+    /// These changes.
+    pub fn with(base: &'a dyn Rows, changes: Changes) -> Self {
+        Self { base, changes }
+    }
+
     /// What has been written.
     pub fn into_changes(self) -> Changes {
         self.changes

@@ -7,8 +7,12 @@
     reason = "a test fails by panicking, and is a shell of its own"
 )]
 
+mod engines;
 mod harness;
 mod history;
+mod interop;
 mod model;
 mod properties;
 mod recordings;
+mod replays;
+mod tidy;

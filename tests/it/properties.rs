@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::sync_channel;
 
 use guestlist::check::check;
+use guestlist::delivery::{Delivery, Progress, Tally};
 use guestlist::export;
-use guestlist::indexer::{Delivery, Indexer, Progress, Tally};
+use guestlist::indexer::Indexer;
 use guestlist::store::Store;
 use guestlist::tables::keys::SourceKey;
 use guestlist::tables::view::RowsError;

@@ -1,0 +1,144 @@
+//! What every engine must do, on every engine. The one in memory is the specification.
+
+use std::collections::BTreeMap;
+
+use guestlist::store::engine::Engine;
+use guestlist::store::{Memory, Sled};
+use guestlist::tables::view::{Changes, Direction, Overlay, Range, Rows};
+use proptest::prelude::*;
+use tempfile::{TempDir, tempdir};
+
+/// Runs a test on each engine.
+fn on_each(test: impl Fn(&dyn Engine, &str)) {
+    test(&Memory::default(), "memory");
+    let (sled, _dir) = sled();
+    test(&sled, "sled");
+}
+
+fn sled() -> (Sled, TempDir) {
+    let dir = tempdir().unwrap();
+    (Sled::open(dir.path(), 1 << 20).unwrap(), dir)
+}
+
+fn changes(rows: &[(&[u8], Option<&[u8]>)]) -> Changes {
+    rows.iter().map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect()
+}
+
+fn everything(rows: &dyn Rows, direction: Direction) -> Vec<(Vec<u8>, Vec<u8>)> {
+    rows.scan_bytes(Range { start: Vec::new(), end: None }, direction).collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn a_batch_is_there_as_a_whole_after_it_is_committed() {
+    on_each(|engine, name| {
+        engine.commit(changes(&[(b"a", Some(b"1")), (b"b", Some(b"2"))])).unwrap();
+        engine.commit(changes(&[(b"a", None), (b"c", Some(b"3"))])).unwrap();
+        let rows = engine.snapshot();
+        assert_eq!(rows.get_bytes(b"a").unwrap(), None, "{name}");
+        assert_eq!(rows.get_bytes(b"b").unwrap(), Some(b"2".to_vec()), "{name}");
+        assert_eq!(everything(&*rows, Direction::Ascending).len(), 2, "{name}");
+    });
+}
+
+#[test]
+fn a_snapshot_does_not_see_what_is_committed_after_it() {
+    on_each(|engine, name| {
+        engine.commit(changes(&[(b"a", Some(b"old"))])).unwrap();
+        std::thread::scope(|scope| {
+            let rows = engine.snapshot();
+            let writer =
+                scope.spawn(|| engine.commit(changes(&[(b"a", Some(b"new")), (b"b", Some(b"new"))])));
+            // Whether the writer waits or writes elsewhere, these rows are of one moment.
+            for _ in 0..100 {
+                assert_eq!(rows.get_bytes(b"a").unwrap(), Some(b"old".to_vec()), "{name}");
+                assert_eq!(everything(&*rows, Direction::Ascending).len(), 1, "{name}");
+            }
+            drop(rows);
+            writer.join().unwrap().unwrap();
+        });
+        assert_eq!(engine.snapshot().get_bytes(b"a").unwrap(), Some(b"new".to_vec()), "{name}");
+    });
+}
+
+#[test]
+fn keys_of_every_length_and_values_up_to_the_chunk_size_are_kept() {
+    on_each(|engine, name| {
+        for length in [1, 100, 6000] {
+            let (key, value) = (vec![b'k'; length], vec![7; 49_152]);
+            engine.commit(Changes::from([(key.clone(), Some(value.clone()))])).unwrap();
+            assert_eq!(engine.snapshot().get_bytes(&key).unwrap(), Some(value), "{name}, key of {length}");
+        }
+        let empty = Changes::from([(b"empty".to_vec(), Some(Vec::new()))]);
+        engine.commit(empty).unwrap();
+        assert_eq!(engine.snapshot().get_bytes(b"empty").unwrap(), Some(Vec::new()), "{name}");
+    });
+}
+
+#[test]
+fn sled_keeps_what_was_committed_when_it_is_opened_again() {
+    let dir = tempdir().unwrap();
+    let engine = Sled::open(dir.path(), 1 << 20).unwrap();
+    engine.commit(changes(&[(b"a", Some(b"1"))])).unwrap();
+    drop(engine);
+    let engine = Sled::open(dir.path(), 1 << 20).unwrap();
+    assert_eq!(engine.snapshot().get_bytes(b"a").unwrap(), Some(b"1".to_vec()));
+    assert!(engine.bytes_on_disk().unwrap() > 0);
+}
+
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    // Short keys over few bytes, the last among them, so that prefixes and ends of ranges are met.
+    prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(b'/'), Just(254), Just(255)], 1..4)
+}
+
+fn batch() -> impl Strategy<Value = Changes> {
+    prop::collection::btree_map(key(), prop::option::of(prop::collection::vec(any::<u8>(), 0..3)), 0..12)
+}
+
+fn laid_over(model: &mut BTreeMap<Vec<u8>, Vec<u8>>, changes: Changes) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => model.insert(key, value),
+            None => model.remove(&key),
+        };
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_engine_and_an_overlay_scan_like_a_sorted_map(
+        batches in prop::collection::vec(batch(), 0..4), pending in batch(), prefix in key(),
+    ) {
+        let (sled, _dir) = sled();
+        let memory = Memory::default();
+        let mut model = BTreeMap::new();
+        for batch in batches {
+            sled.commit(batch.clone()).unwrap();
+            memory.commit(batch.clone()).unwrap();
+            laid_over(&mut model, batch);
+        }
+        let mut with_pending = model.clone();
+        laid_over(&mut with_pending, pending.clone());
+        for engine in [&sled as &dyn Engine, &memory] {
+            let rows = engine.snapshot();
+            let overlay = Overlay::with(&*rows, pending.clone());
+            for (rows, model) in [(&*rows, &model), (&overlay, &with_pending)] {
+                let mut expected: Vec<_> = model.clone().into_iter().collect();
+                prop_assert_eq!(everything(rows, Direction::Ascending), expected.clone());
+                expected.retain(|(key, _)| key.starts_with(&prefix));
+                let range = Range::of_prefix(prefix.clone());
+                let found: Vec<_> =
+                    rows.scan_bytes(range.clone(), Direction::Ascending).collect::<Result<_, _>>().unwrap();
+                prop_assert_eq!(&found, &expected);
+                let mut back: Vec<_> =
+                    rows.scan_bytes(range, Direction::Descending).collect::<Result<_, _>>().unwrap();
+                back.reverse();
+                prop_assert_eq!(&back, &expected);
+                for (key, value) in model {
+                    prop_assert_eq!(rows.get_bytes(key).unwrap(), Some(value.clone()));
+                }
+            }
+        }
+    }
+}
