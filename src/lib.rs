@@ -23,6 +23,7 @@ pub mod check;
 pub mod delivery;
 pub mod export;
 
+pub mod http;
 pub mod indexer;
 pub mod ingest;
 

@@ -1,0 +1,185 @@
+//! What a client is told when there is no answer: a closed set of errors, each with a name, a status and a
+//! sentence.
+//!
+//! Nothing internal is in any of them; what happened inside is logged once, in [`super::answer`]. Bodies are
+//! written in one place, [`render`], which also puts the bare refusals of the layers below into words.
+//! Shape: CONTRACT §4.
+
+use std::any::Any;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::store::StoreError;
+use crate::tables::view::RowsError;
+
+/// Seconds after which a client that was turned away may try again: a query takes far less.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// The methods whose errors carry their message under a second name too (CONTRACT §4.1).
+const CALENDAR_PATH: &str = "/xrpc/community.lexicon.calendar.";
+
+/// An error that a client can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ApiError {
+    #[error("the query string is not percent-encoded UTF-8")]
+    BadQueryString,
+    #[error("the parameter `{name}` is missing")]
+    MissingParameter { name: &'static str },
+    #[error("one of the parameters `{one}` and `{other}` is needed")]
+    MissingBoth { one: &'static str, other: &'static str },
+    #[error("the parameter `{name}` is given more than once")]
+    RepeatedParameter { name: &'static str },
+    #[error("the parameter `{name}` must be {expected}")]
+    BadParameter { name: &'static str, expected: &'static str },
+    #[error("the handle in the parameter `{name}` does not resolve here: use the DID")]
+    UnresolvedHandle { name: &'static str },
+    #[error("the parameter `cursor` is not one that this query gave")]
+    BadCursor,
+    #[error("there is no such round here")]
+    RoundNotFound,
+    #[error("there is no such event here")]
+    EventNotFound,
+    #[error("there is no such method here")]
+    UnknownMethod,
+    #[error("this method is not called with that HTTP method")]
+    WrongMethod,
+    #[error("there is nothing here")]
+    NotFound,
+    #[error("the body of the request is too large")]
+    BodyTooLarge,
+    #[error("too many queries at once: try again in a moment")]
+    Busy,
+    #[error("the query took too long: try again in a moment")]
+    TooSlow,
+    #[error("the request is not understood")]
+    Malformed,
+    #[error("something went wrong here, and was written down")]
+    Internal,
+}
+
+impl ApiError {
+    fn name(self) -> &'static str {
+        match self {
+            ApiError::BadQueryString
+            | ApiError::MissingParameter { .. }
+            | ApiError::MissingBoth { .. }
+            | ApiError::RepeatedParameter { .. }
+            | ApiError::BadParameter { .. }
+            | ApiError::UnresolvedHandle { .. }
+            | ApiError::BadCursor
+            | ApiError::Malformed => "InvalidRequest",
+            ApiError::RoundNotFound => "RoundNotFound",
+            // The reference's own spelling.
+            ApiError::EventNotFound => "not_found",
+            ApiError::UnknownMethod => "MethodNotImplemented",
+            ApiError::WrongMethod => "MethodNotAllowed",
+            ApiError::NotFound => "NotFound",
+            ApiError::BodyTooLarge => "PayloadTooLarge",
+            ApiError::Busy | ApiError::TooSlow => "NotEnoughResources",
+            ApiError::Internal => "InternalServerError",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            ApiError::BadQueryString
+            | ApiError::MissingParameter { .. }
+            | ApiError::MissingBoth { .. }
+            | ApiError::RepeatedParameter { .. }
+            | ApiError::BadParameter { .. }
+            | ApiError::UnresolvedHandle { .. }
+            | ApiError::BadCursor
+            | ApiError::Malformed => StatusCode::BAD_REQUEST,
+            ApiError::RoundNotFound | ApiError::EventNotFound | ApiError::NotFound => StatusCode::NOT_FOUND,
+            ApiError::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
+            ApiError::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::Busy | ApiError::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What a bare status of a layer means.
+    fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::METHOD_NOT_ALLOWED => ApiError::WrongMethod,
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::BodyTooLarge,
+            StatusCode::NOT_FOUND => ApiError::NotFound,
+            StatusCode::SERVICE_UNAVAILABLE => ApiError::Busy,
+            status if status.is_client_error() => ApiError::Malformed,
+            _ => ApiError::Internal,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// A response without a body: [`render`] knows the request, and writes it.
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Why a query gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The client is told.
+    #[error(transparent)]
+    Client(#[from] ApiError),
+    /// We are.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<RowsError> for Failure {
+    fn from(error: RowsError) -> Self {
+        Failure::Store(error.into())
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody {
+    error: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_description: Option<String>,
+}
+
+/// Gives every refusal its body.
+pub(super) async fn render(request: Request, next: Next) -> Response {
+    let is_calendar = request.uri().path().starts_with(CALENDAR_PATH);
+    let is_head = request.method() == Method::HEAD;
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|of| of == "application/json");
+    let error = match response.extensions_mut().remove::<ApiError>() {
+        Some(error) => error,
+        None if (status.is_client_error() || status.is_server_error()) && !is_json => {
+            ApiError::of_status(status)
+        }
+        None => return response,
+    };
+    let message = error.to_string();
+    let error_description = is_calendar.then(|| message.clone());
+    let body = ErrorBody { error: error.name(), message, error_description };
+    let body = serde_json::to_vec(&body).expect("a map of strings serialises");
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    if error.status() == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    }
+    *response.body_mut() = if is_head { Body::empty() } else { body.into() };
+    response
+}
+
+/// The answer to a request whose handler panicked. The panic itself was reported by its hook.
+pub(super) fn after_panic(_: Box<dyn Any + Send + 'static>) -> Response {
+    ApiError::Internal.into_response()
+}

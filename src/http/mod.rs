@@ -1,0 +1,120 @@
+//! The HTTP surface: queries over the store, for programs and for people's browsers.
+//!
+//! The map of the room: this file has the routes, `answer` runs one query on one snapshot, `params` and
+//! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `view` and
+//! `round` are the shapes that several methods share, and each method has a file under `query`. It never
+//! writes to the store and never decides: verdicts are read from `rules`. Shapes: CONTRACT §4 and the
+//! lexicons.
+
+mod answer;
+mod cursor;
+mod error;
+mod explanation;
+mod page;
+mod params;
+mod query;
+mod round;
+#[cfg(test)]
+mod tests;
+mod view;
+mod words;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, Method, header};
+use axum::middleware;
+use axum::routing::{any, get};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{Any, CorsLayer};
+use tower_http::limit::RequestBodyLimitLayer;
+
+use crate::identity::Directory;
+use crate::store::Store;
+
+use answer::{Shared, health, query};
+use error::{ApiError, render};
+pub use explanation::{Explanation, explain};
+use query::{get_event, get_round, get_standing, get_status, list_rounds, list_signups};
+pub use view::{ChainStep, LinkView};
+
+/// The header that says which state of the store an answer was computed from. Compare it for equality only.
+const POSITION: HeaderName = HeaderName::from_static("guestlist-position");
+
+/// What the answers are made from. Cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    /// The store.
+    pub store: Store,
+    /// Handles and who they belong to.
+    pub identities: Arc<Directory>,
+    /// Whether the daemon has started up; until then `/xrpc/_health` says 503.
+    pub ready: Arc<AtomicBool>,
+    /// Where people see events, without a slash at the end: `https://guestlist.example`.
+    pub public_url: String,
+    /// How much is taken on.
+    pub limits: Limits,
+}
+
+/// How much work the service takes on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request's body. Queries need none; a client that sends one all the same is let off early.
+    pub request_body_bytes_max: usize,
+    /// Queries computed at the same time. Each holds a snapshot, which the writer waits for, and a thread.
+    pub concurrent_queries_max: usize,
+    /// How long a client waits for a query before it hears 503.
+    pub query_time_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Room for any procedure's input to come; a record at its own limit does not pass through here.
+            request_body_bytes_max: 64 * 1024,
+            // Enough to keep a few cores and the disk busy; more would only wait on each other.
+            concurrent_queries_max: 64,
+            // The slowest query examines 2,000 rows, or walks one chain: far below this on a healthy disk.
+            query_time_max: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The routes of the service, with everything that surrounds them.
+pub fn router(service: Service) -> Router {
+    let limits = service.limits;
+    let routes = Router::new()
+        .merge(query("app.guestlist.explain", query::explain::run))
+        .merge(query("app.guestlist.getRound", get_round::run))
+        .merge(query("app.guestlist.getStanding", get_standing::run))
+        .merge(query("app.guestlist.getStatus", get_status::run))
+        .merge(query("app.guestlist.listRounds", list_rounds::run))
+        .merge(query("app.guestlist.listSignups", list_signups::run))
+        .merge(query("community.lexicon.calendar.getEvent", get_event::run))
+        // The reference has both spellings.
+        .merge(query("community.lexicon.calendar.GetEvent", get_event::run))
+        .route("/xrpc/_health", get(health))
+        .route("/xrpc/{method}", any(async || ApiError::UnknownMethod))
+        .fallback(async || ApiError::NotFound);
+    surround(routes.with_state(Arc::new(Shared::new(service))), &limits)
+}
+
+/// What every route has around it. The last layer is the outermost: what the inner ones refuse is put into
+/// words by [`render`], and a browser may read all of it.
+fn surround(routes: Router, limits: &Limits) -> Router {
+    routes
+        .layer(RequestBodyLimitLayer::new(limits.request_body_bytes_max))
+        .layer(CatchPanicLayer::custom(error::after_panic))
+        .layer(middleware::from_fn(render))
+        .layer(open_to_browsers())
+}
+
+fn open_to_browsers() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers(Any)
+        .expose_headers([POSITION, header::RETRY_AFTER])
+}

@@ -1,0 +1,98 @@
+//! `community.lexicon.calendar.getEvent`: one event with the counts of its effective RSVPs.
+//!
+//! Wire-compatible with Smoke Signal (CONTRACT §4.1): the parameter has two spellings, and whatever does
+//! not lead to an event is `not_found`.
+
+use ipld_core::ipld::Ipld;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::http::answer::Call;
+use crate::http::error::{ApiError, Failure};
+use crate::http::params::Params;
+use crate::http::view::{Fields, Stored, flatten, live};
+use crate::records::Kind;
+use crate::syntax::{Cid, Did, RecordKey};
+use crate::tables::EventTallies;
+use crate::tables::keys::{EventKey, RecordId};
+use crate::tables::view::{ReadRows, RowsError};
+
+/// The type of the view, which takes the place of the record's.
+const EVENT_VIEW: &str = "community.lexicon.calendar.eventView";
+
+/// The fields of an event view that are ours.
+const OURS: [&str; 9] = [
+    "$type",
+    "uri",
+    "cid",
+    "repository",
+    "url",
+    "countGoing",
+    "countInterested",
+    "countNotGoing",
+    "locationCids",
+];
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ours<'a> {
+    #[serde(rename = "$type")]
+    view: &'static str,
+    uri: &'a str,
+    cid: String,
+    repository: &'a Did,
+    url: String,
+    count_going: u32,
+    count_interested: u32,
+    count_not_going: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location_cids: Option<Vec<String>>,
+}
+
+pub(in crate::http) fn run(call: &Call<'_>) -> Result<Value, Failure> {
+    let repository = call.params.required("repository")?;
+    let record_key = record_key(call.params)?;
+    let (Ok(did), Ok(rkey)) = (Did::parse(repository), RecordKey::parse(record_key)) else {
+        return Err(ApiError::EventNotFound.into());
+    };
+    let id = RecordId { did, kind: Kind::Event, rkey };
+    let record = live(call.rows, &id)?.ok_or(ApiError::EventNotFound)?;
+    let stored = Stored::read(call.rows, &id, &record)?;
+    let uri = id.uri();
+    let tally = call.rows.get::<EventTallies>(&EventKey::of(&uri))?.unwrap_or_default();
+    let ours = Ours {
+        view: EVENT_VIEW,
+        uri: &uri,
+        cid: stored.cid.to_string(),
+        repository: &id.did,
+        url: format!("{}/{}/{}", call.service.public_url, id.did, id.rkey),
+        count_going: tally.going,
+        count_interested: tally.interested,
+        count_not_going: tally.notgoing,
+        location_cids: location_cids(&stored.fields)?,
+    };
+    Ok(flatten(&stored.fields, &OURS, &ours))
+}
+
+/// The record key, under either of its names.
+fn record_key(params: &Params) -> Result<&str, ApiError> {
+    match (params.optional("record_key")?, params.optional("recordKey")?) {
+        (Some(one), Some(other)) if one != other => {
+            Err(ApiError::BadParameter { name: "recordKey", expected: "the same as `record_key`" })
+        }
+        (Some(key), _) | (None, Some(key)) => Ok(key),
+        (None, None) => Err(ApiError::MissingParameter { name: "record_key" }),
+    }
+}
+
+/// The CID of each element of `locations`; `None` when the event has no such list (RULES §3).
+fn location_cids(event: &Fields) -> Result<Option<Vec<String>>, RowsError> {
+    let Some(Ipld::List(locations)) = event.get("locations") else { return Ok(None) };
+    let cid = |location: &Ipld| {
+        // The stored bytes are canonical, so encoding anew gives back the very bytes.
+        let bytes = serde_ipld_dagcbor::to_vec(location)
+            .map_err(|_| RowsError::Contradiction { what: "a part of a record cannot be encoded" })?;
+        Ok(Cid::compute_dag_cbor(&bytes).to_string())
+    };
+    locations.iter().map(cid).collect::<Result<_, _>>().map(Some)
+}

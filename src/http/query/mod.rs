@@ -1,0 +1,12 @@
+//! The queries, one file a method: from a call to its answer.
+//!
+//! Each is a synchronous function of a snapshot. What it may be asked and what it answers is in the lexicon
+//! of the method.
+
+pub(super) mod explain;
+pub(super) mod get_event;
+pub(super) mod get_round;
+pub(super) mod get_standing;
+pub(super) mod get_status;
+pub(super) mod list_rounds;
+pub(super) mod list_signups;

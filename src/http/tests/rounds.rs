@@ -1,0 +1,184 @@
+//! `getRound` and `listRounds`.
+
+use serde_json::{Value, json};
+
+use super::world::{FUTURE, PAST, Pairs, World, uri};
+use crate::records::Kind;
+
+const GET: &str = "app.guestlist.getRound";
+const LIST: &str = "app.guestlist.listRounds";
+
+fn uris(rounds: &[Value]) -> Vec<&str> {
+    rounds.iter().map(|round| round["uri"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_round_is_its_record_with_what_follows_from_it() {
+    let mut world = World::new();
+    let more = json!({ "name": "First", "uri": "no", "state": "no", "extra": { "deep": [1, null] } });
+    let round = world.round("ada", "r", "network", more);
+    let invitation = world.invite("ada", "i1", &round, "bea");
+    world.sign_up("bea", "s1", &round, Some(&invitation));
+    world.sign_up("cal", "s2", &round, None);
+    world.put("bea", Kind::Submission, "w", json!({ "round": round, "payload": round }));
+    let view = world.get(GET, &[("uri", round["uri"].as_str().unwrap())]).await;
+    for (field, value) in [
+        ("uri", round["uri"].clone()),
+        ("cid", round["cid"].clone()),
+        ("organizer", json!("did:plc:ada")),
+        ("official", json!(true)),
+        ("effectiveJoinMode", json!("network")),
+        ("effectiveNetworkGate", json!("signup")),
+        ("state", json!("open")),
+        ("counts", json!({ "signups": 2, "participants": 1, "invitations": 1, "submissions": 1 })),
+        ("name", json!("First")),
+        ("extra", json!({ "deep": [1, null] })),
+        ("$type", json!("at.atjam.round")),
+    ] {
+        assert_eq!(view[field], value, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn participants_are_counted_by_the_mode_in_force() {
+    for (mode, gate, participants) in [
+        ("open", "signup", 3),
+        ("unheard-of", "signup", 3),
+        ("hosted", "signup", 1),
+        ("network", "signup", 2),
+        ("network", "contributed", 1),
+    ] {
+        let mut world = World::new();
+        let round = world.network();
+        world.sign_up("dan", "s", &round, None);
+        world.round("ada", "r", mode, json!({ "networkGate": gate }));
+        let view = world.get(GET, &[("uri", round["uri"].as_str().unwrap())]).await;
+        assert_eq!(view["counts"]["participants"], participants, "{mode} {gate}");
+        assert_eq!(view["counts"]["signups"], 3);
+    }
+}
+
+#[tokio::test]
+async fn an_unofficial_round_counts_nobody_and_claims_no_organizer() {
+    let mut world = World::new();
+    let jam = json!({ "uri": "at://ada.example/at.atjam.jam/jam" });
+    let more = json!({ "jam": jam, "organizer": "did:plc:ada", "official": true });
+    let round = world.round("eve", "r", "open", more);
+    world.sign_up("bea", "s", &round, None);
+    let view = world.get(GET, &[("uri", round["uri"].as_str().unwrap())]).await;
+    assert_eq!(view["official"], false);
+    assert_eq!(view["counts"]["participants"], 0);
+    assert_eq!(view["counts"]["signups"], 1);
+    assert!(view.get("organizer").is_none());
+}
+
+#[tokio::test]
+async fn what_is_not_live_is_not_found() {
+    let mut world = World::new();
+    let round = world.round("ada", "r", "open", json!({}));
+    world.put("bea", Kind::Round, "unusable", json!({ "jam": 7 }));
+    let unusable = uri("bea", Kind::Round, "unusable");
+    for uri in [uri("ada", Kind::Round, "x"), unusable, uri("ada", Kind::Jam, "jam")] {
+        world.ask(GET, &[("uri", &uri)]).await.assert_error(404, "RoundNotFound");
+    }
+    world.account("ada", Some("deactivated"));
+    let uri = round["uri"].as_str().unwrap();
+    world.ask(GET, &[("uri", uri)]).await.assert_error(404, "RoundNotFound");
+    assert!(world.list(LIST, "rounds", &[]).await.is_empty());
+    world.account("ada", None);
+    assert_eq!(world.list(LIST, "rounds", &[]).await.len(), 1);
+}
+
+#[tokio::test]
+async fn lists_are_narrowed_down() {
+    let mut world = World::new();
+    let over = json!([{ "label": "submission-deadline", "date": PAST }]);
+    let running = json!([
+        { "label": "submission-deadline", "date": FUTURE },
+        { "label": "signup-deadline", "date": PAST },
+    ]);
+    world.round("ada", "a", "open", json!({}));
+    world.round("ada", "b", "open", json!({ "milestones": over }));
+    world.round("ada", "c", "open", json!({ "milestones": running }));
+    let jam = json!({ "uri": uri("ada", Kind::Jam, "jam") });
+    world.round("eve", "d", "open", json!({ "jam": jam }));
+    world.introduce(&["ada"]);
+    let [a, b, c, d] = [("ada", "a"), ("ada", "b"), ("ada", "c"), ("eve", "d")]
+        .map(|(author, rkey)| uri(author, Kind::Round, rkey));
+    let jam = uri("ada", Kind::Jam, "jam");
+    let cases: [(Pairs<'_>, Vec<&str>); 8] = [
+        (&[], vec![&a, &b, &c, &d]),
+        (&[("jam", &jam)], vec![&a, &b, &c, &d]),
+        (&[("jam", "at://did:plc:eve/at.atjam.jam/jam")], vec![]),
+        (&[("organizer", "did:plc:ada")], vec![&a, &b, &c]),
+        (&[("organizer", "ada.example"), ("state", "closed")], vec![&b]),
+        (&[("organizer", "did:plc:eve")], vec![]),
+        (&[("state", "in-progress")], vec![&c]),
+        (&[("state", "open"), ("jam", &jam)], vec![&a, &d]),
+    ];
+    for (params, expected) in cases {
+        assert_eq!(uris(&world.list(LIST, "rounds", params).await), expected, "{params:?}");
+    }
+    let answer = world.ask(LIST, &[("state", "over")]).await;
+    assert!(answer.assert_error(400, "InvalidRequest").contains("`state`"));
+    let answer = world.ask(LIST, &[("organizer", "nobody")]).await;
+    assert!(answer.assert_error(400, "InvalidRequest").contains("`organizer`"));
+    let answer = world.ask(LIST, &[("jam", "jam")]).await;
+    assert!(answer.assert_error(400, "InvalidRequest").contains("`jam`"));
+}
+
+#[tokio::test]
+async fn a_list_goes_on_where_it_stopped() {
+    let mut world = World::new();
+    for rkey in ["b", "d", "f", "h"] {
+        world.round("ada", rkey, "open", json!({}));
+    }
+    let first = world.get(LIST, &[("limit", "2")]).await;
+    let round = |rkey| uri("ada", Kind::Round, rkey);
+    assert_eq!(uris(first["rounds"].as_array().unwrap()), [&round("b"), &round("d")]);
+    let cursor = first["cursor"].as_str().unwrap();
+
+    // Before, at and after the place where it stopped.
+    world.round("ada", "a", "open", json!({}));
+    world.delete("ada", Kind::Round, "d");
+    world.round("ada", "e", "open", json!({}));
+    let second = world.get(LIST, &[("limit", "2"), ("cursor", cursor)]).await;
+    assert_eq!(uris(second["rounds"].as_array().unwrap()), [&round("e"), &round("f")]);
+    let cursor = second["cursor"].as_str().unwrap();
+    let last = world.get(LIST, &[("limit", "2"), ("cursor", cursor)]).await;
+    assert_eq!(uris(last["rounds"].as_array().unwrap()), [&round("h")]);
+    assert!(last.get("cursor").is_none());
+
+    // A page that ends exactly at the end has no cursor either.
+    let all = world.get(LIST, &[("limit", "5")]).await;
+    assert_eq!(all["rounds"].as_array().unwrap().len(), 5);
+    assert!(all.get("cursor").is_none());
+
+    let altered = format!("{cursor}A");
+    let shorter = cursor.get(1..).unwrap();
+    for (cursor, params) in
+        [(cursor, Some(("state", "open"))), (&altered, None), (shorter, None), ("", None), ("x", None)]
+    {
+        let params: Vec<_> = params.into_iter().chain([("cursor", cursor)]).collect();
+        let answer = world.ask(LIST, &params).await;
+        assert!(answer.assert_error(400, "InvalidRequest").contains("`cursor`"), "{params:?}");
+    }
+    let answer = world.ask("app.guestlist.listSignups", &[("author", "did:plc:a"), ("cursor", cursor)]).await;
+    answer.assert_error(400, "InvalidRequest");
+}
+
+#[tokio::test]
+async fn one_request_examines_a_bounded_number_of_rows() {
+    let mut world = World::new();
+    for number in 0..2_005 {
+        world.round("ada", &format!("{number:05}"), "open", json!({}));
+    }
+    let open = json!([{ "label": "submission-deadline", "date": PAST }]);
+    world.round("ada", "99999", "open", json!({ "milestones": open }));
+    let first = world.get(LIST, &[("state", "closed")]).await;
+    assert_eq!(first["rounds"], json!([]));
+    let cursor = first["cursor"].as_str().unwrap();
+    let second = world.get(LIST, &[("state", "closed"), ("cursor", cursor)]).await;
+    assert_eq!(second["rounds"].as_array().unwrap().len(), 1);
+    assert!(second.get("cursor").is_none());
+}
