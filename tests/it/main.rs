@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and is a shell of its own"
 )]
 
+mod answers;
 mod engines;
 mod harness;
 mod history;
