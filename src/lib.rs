@@ -30,4 +30,6 @@ pub mod ingest;
 pub mod config;
 pub mod telemetry;
 
+pub mod app;
+
 pub mod cli;

@@ -5,9 +5,11 @@
 mod check;
 mod config;
 mod digest;
+mod explain;
 mod export;
 mod output;
 mod replay;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,10 +39,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Serve),
     Replay(replay::Replay),
     Digest(digest::Digest),
     Check(check::Check),
     Export(export::Export),
+    Explain(explain::Explain),
     Config(config::ShowConfig),
 }
 
@@ -98,10 +102,12 @@ pub fn run() -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Serve(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Digest(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Export(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Config(command) => command.run(),
     };
     match result {

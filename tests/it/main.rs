@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod documents;
 mod engines;
 mod harness;
 mod history;
@@ -16,4 +17,5 @@ mod model;
 mod properties;
 mod recordings;
 mod replays;
+mod serving;
 mod tidy;

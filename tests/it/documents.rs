@@ -1,0 +1,74 @@
+//! The documents tell the truth.
+
+use guestlist::config::{Config, SourceConfig};
+use tempfile::tempdir;
+
+use crate::harness::succeed;
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+#[test]
+fn the_example_configuration_is_the_defaults_and_shows_every_key() {
+    let text = document("config/example.toml");
+    let config: Config = toml::from_str(&text).unwrap();
+    assert_eq!(config, Config::default());
+    let defaults: toml::Table = Config::default().to_toml().parse().unwrap();
+    let shown: toml::Table = text.parse().unwrap();
+    for (section, value) in &defaults {
+        // Sources have no default to show.
+        if section == "source" {
+            continue;
+        }
+        let shown = shown.get(section).unwrap_or_else(|| panic!("{section} is not shown"));
+        if let Some(keys) = value.as_table() {
+            for key in keys.keys() {
+                assert!(shown.as_table().unwrap().contains_key(key), "{section}.{key} is not shown");
+            }
+        }
+    }
+    let source: String = text.lines().skip_while(|line| *line != "# [[source]]").map(uncommented).collect();
+    assert_eq!(toml::from_str::<Config>(&source).unwrap().source.len(), 1);
+}
+
+fn uncommented(line: &str) -> String {
+    format!("{}\n", line.trim_start_matches("# "))
+}
+
+#[test]
+fn the_demonstration_reads_what_is_in_the_repository() {
+    let config: Config = toml::from_str(&document("config/demo.toml")).unwrap();
+    let sources = config.source.iter().map(|SourceConfig::Replay { path, .. }| path);
+    for path in sources.chain(&config.identity.identities) {
+        assert!(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(), "{}", path.display());
+    }
+    assert!(config.http.bind.ip().is_loopback());
+}
+
+#[test]
+fn the_effective_configuration_can_be_used_again() {
+    let printed = succeed(&[&"config"]);
+    assert_eq!(toml::from_str::<Config>(&printed).unwrap(), Config::default());
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("again.toml");
+    std::fs::write(&path, &printed).unwrap();
+    assert_eq!(succeed(&[&"config", &"--config", &path]), printed);
+}
+
+#[test]
+fn the_readme_names_every_command_and_every_query() {
+    let readme = document("README.md");
+    let help = succeed(&[&"--help"]);
+    let commands =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    for command in commands.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
+        assert!(readme.contains(&format!("`guestlist {command} ")), "{command} is not in the README");
+    }
+    for lexicon in guestlist::records::lexicon::documents().values() {
+        let id = lexicon["id"].as_str().unwrap();
+        if lexicon["defs"]["main"]["type"] == "query" {
+            assert!(readme.contains(&format!("`{id}?")) || readme.contains(&format!("`{id}`")), "{id}");
+        }
+    }
+}
