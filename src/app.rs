@@ -4,12 +4,12 @@
 //! ends the process.
 #![allow(clippy::disallowed_methods, reason = "a shell: it binds a socket")]
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,13 +19,15 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, EngineKind, SourceConfig, Verify};
-use crate::delivery::{Delivery, QUEUE_LEN};
+use crate::control::Control;
+use crate::delivery::{Receiver, Sender, Tally, queue};
 use crate::http::{self, Service};
 use crate::identity::Directory;
 use crate::indexer::{self, Indexer};
 use crate::ingest::dump::Dump;
 use crate::ingest::replay::{Ended, Replay};
 use crate::ingest::watch::Watch;
+use crate::rebuild;
 use crate::records::Kind;
 use crate::rules::accounts;
 use crate::rules::verdict::{self, Basis, Verdict};
@@ -49,6 +51,13 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let identities = Arc::new(Directory::load(&config.identity.identities)?);
     let store = open(&config)?;
+    let _control = match store.dir() {
+        Some(dir) => Some(
+            Control::listen(store.clone(), Arc::clone(&identities), dir)
+                .context("cannot listen on control.sock")?,
+        ),
+        None => None,
+    };
     let listener = bind(&config).await?;
     let address = listener.local_addr()?;
     tracing::info!(
@@ -72,7 +81,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .with_graceful_shutdown(stop_server.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());
 
-    let (sender, deliveries) = sync_channel(QUEUE_LEN);
+    let (sender, deliveries) = queue();
     let watch = Watch::load(&store)?;
     let mut writer = spawn_blocking({
         let (store, batch_events) = (store.clone(), config.limits.batch_events);
@@ -116,10 +125,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 fn open(config: &Config) -> anyhow::Result<Store> {
-    Ok(match config.store.engine {
+    let store = match config.store.engine {
         EngineKind::Sled => Store::open(&config.data_dir, config.cache_bytes(), IfAbsent::Create)?,
         EngineKind::Memory => Store::in_memory()?,
-    })
+    };
+    if let Some(cause) = rebuild::needed(&store)? {
+        tracing::info!(?cause, "working out everything derived anew; queries are answered after that");
+        rebuild::rebuild(&store, |records| tracing::debug!(records, "graded again"))?;
+    }
+    Ok(store)
 }
 
 async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
@@ -183,8 +197,19 @@ fn escaped(text: &str) -> String {
     text.replace('%', "%25")
 }
 
-fn write(store: Store, batch_events: usize, deliveries: &Receiver<Delivery>) -> anyhow::Result<()> {
-    Indexer::new(store, batch_events)?.run(deliveries, |_| {})?;
+fn write(store: Store, batch_events: usize, deliveries: &Receiver) -> anyhow::Result<()> {
+    let mut total = Tally::default();
+    Indexer::new(store, batch_events)?.run(deliveries, |batch| total.add(batch))?;
+    let rejected: BTreeMap<_, _> =
+        total.rejected.iter().map(|(reject, count)| (reject.reason(), count)).collect();
+    tracing::info!(
+        messages = total.frames,
+        commits = total.commits,
+        skipped = total.skipped,
+        applied = total.applied,
+        ?rejected,
+        "everything that was read is stored"
+    );
     Ok(())
 }
 
@@ -193,7 +218,7 @@ fn read(
     config: &Config,
     store: &Store,
     watch: &Watch,
-    deliveries: &SyncSender<Delivery>,
+    deliveries: &Sender,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     for source in &config.source {
@@ -210,7 +235,7 @@ fn replay(
     path: &Path,
     store: &Store,
     watch: &Watch,
-    deliveries: &SyncSender<Delivery>,
+    deliveries: &Sender,
     stop: &CancellationToken,
 ) -> anyhow::Result<Ended> {
     let (dump, source) = Dump::open(path, |raw, _| raw)?;

@@ -6,17 +6,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::codec::event::Block;
+use crate::filing;
 use crate::records::NetworkGate;
-use crate::reduce;
 use crate::rules::{accounts, authority};
 use crate::store::{Store, StoreError};
 use crate::tables::keys::StandingKey;
 use crate::tables::rows::{AccountState, Standing};
 use crate::tables::view::{Direction, Overlay, Range, ReadRows, Rows, RowsError, prefix_of};
 use crate::tables::{
-    Accounts, Chunks, EventTallies, Invitations, Records, RoundTallies, Rounds, Rsvps, Signups, Sources,
-    Standings, Table, Totals,
+    Accounts, Chunks, EventTallies, Invitations, Links, Records, RoundTallies, Rounds, Rsvps, Signups,
+    Sources, Standings, Table, Totals,
 };
 
 /// Records that are put into memory in one go.
@@ -37,26 +36,27 @@ pub struct Report {
 pub fn check(store: &Store, mut progress: impl FnMut(u64)) -> Result<Report, StoreError> {
     let mut report = Report::default();
     let anew = Store::in_memory()?;
-    let stored = store.snapshot();
-    copy_accounts(&*stored, &anew, &mut report)?;
+    let stored = store.freeze();
+    copy_accounts(&stored, &anew, &mut report)?;
     loop {
-        let done = recompute(&*stored, &anew, &mut report)?;
+        let done = recompute(&stored, &anew, &mut report)?;
         progress(report.records);
         if done {
             break;
         }
     }
     let anew = anew.snapshot();
-    compare::<Records>(&*stored, &*anew, &mut report)?;
-    compare::<Chunks>(&*stored, &*anew, &mut report)?;
-    compare::<Rounds>(&*stored, &*anew, &mut report)?;
-    compare::<Signups>(&*stored, &*anew, &mut report)?;
-    compare::<Invitations>(&*stored, &*anew, &mut report)?;
-    compare::<RoundTallies>(&*stored, &*anew, &mut report)?;
-    compare::<Rsvps>(&*stored, &*anew, &mut report)?;
-    compare::<EventTallies>(&*stored, &*anew, &mut report)?;
-    compare::<Totals>(&*stored, &*anew, &mut report)?;
-    compare_standings(&*stored, &*anew, &mut report)?;
+    compare::<Records>(&stored, &*anew, &mut report)?;
+    compare::<Chunks>(&stored, &*anew, &mut report)?;
+    compare::<Rounds>(&stored, &*anew, &mut report)?;
+    compare::<Signups>(&stored, &*anew, &mut report)?;
+    compare::<Invitations>(&stored, &*anew, &mut report)?;
+    compare::<Links>(&stored, &*anew, &mut report)?;
+    compare::<RoundTallies>(&stored, &*anew, &mut report)?;
+    compare::<Rsvps>(&stored, &*anew, &mut report)?;
+    compare::<EventTallies>(&stored, &*anew, &mut report)?;
+    compare::<Totals>(&stored, &*anew, &mut report)?;
+    compare_standings(&stored, &*anew, &mut report)?;
     Ok(report)
 }
 
@@ -77,7 +77,7 @@ fn copy_accounts(stored: &dyn Rows, anew: &Store, report: &mut Report) -> Result
                 .push(format!("account {did}: stored {:?}, recomputed {state:?}", account.state));
             account.state = state;
         }
-        reduce::restore_account(&mut rows, &did, &account)?;
+        filing::restore_account(&mut rows, &did, &account)?;
     }
     let changes = rows.into_changes();
     drop(base);
@@ -102,15 +102,14 @@ fn recompute(stored: &dyn Rows, anew: &Store, report: &mut Report) -> Result<boo
     for row in stored.scan::<Records>(left).take(BATCH_RECORDS) {
         let (id, record) = row?;
         count += 1;
-        let bytes = reduce::record_bytes(stored, &id, &record)?;
-        if record.fault.is_none() && !record.cid.matches(&bytes) {
+        let block = filing::block_of(stored, &id, &record)?;
+        if block.fault.is_none() && !block.cid.matches(&block.bytes) {
             report.differences.push(format!("record {}: its bytes do not hash to its CID", id.uri()));
         }
         if accounts::state(stored, &id.did)? == AccountState::Deleted {
             report.differences.push(format!("record {}: its account was deleted", id.uri()));
         }
-        let block = Block { cid: record.cid, bytes, fault: record.fault };
-        reduce::put_record(&mut rows, &id, record.rev, &block)?;
+        filing::restore_record(&mut rows, &id, record.rev, &block)?;
     }
     let changes = rows.into_changes();
     drop(base);

@@ -3,14 +3,20 @@
 //! Sources and the writer know this and not each other.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{self, RecvError, RecvTimeoutError, SendError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::codec::Reject;
 use crate::codec::event::{Event, Write};
 use crate::tables::keys::SourceKey;
 
-/// Deliveries waiting for the writer. Enough to keep it busy while a source decodes; small enough that a
-/// slow disk stops the reading within a few megabytes.
-pub const QUEUE_LEN: usize = 1024;
+/// Deliveries waiting for the writer. Enough to keep it busy while a source decodes.
+const QUEUE_LEN: usize = 1024;
+
+/// Bytes of records waiting for the writer, so that a slow disk stops the reading within a few megabytes. One
+/// delivery may exceed it alone.
+const QUEUE_BYTES_MAX: usize = 8_000_000;
 
 /// What one or more messages of a source amount to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +29,7 @@ pub struct Tally {
     pub skipped: u64,
     /// Commits in which something wanted was applied.
     pub applied: u64,
-    /// Messages that were not used, by reason.
+    /// Messages, and operations of commits, that were not used, by reason.
     pub rejected: BTreeMap<Reject, u64>,
 }
 
@@ -73,5 +79,90 @@ impl Delivery {
             Write::Delete => 0,
         });
         bytes.sum()
+    }
+}
+
+/// The queue to the writer, bounded in deliveries and in bytes.
+pub fn queue() -> (Sender, Receiver) {
+    let (sender, receiver) = mpsc::sync_channel(QUEUE_LEN);
+    let load = Arc::new(Load::default());
+    (Sender { sender, load: Arc::clone(&load) }, Receiver { receiver, load })
+}
+
+/// Bytes on their way to the writer.
+#[derive(Debug, Default)]
+struct Load {
+    bytes: Mutex<usize>,
+    /// Told when bytes arrive, or when nobody will take any.
+    lighter: Condvar,
+}
+
+impl Load {
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        // A number is whole between any two statements.
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of the queue that sources have.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    sender: mpsc::SyncSender<Delivery>,
+    load: Arc<Load>,
+}
+
+/// The end of the queue that the writer has.
+#[derive(Debug)]
+pub struct Receiver {
+    receiver: mpsc::Receiver<Delivery>,
+    load: Arc<Load>,
+}
+
+impl Sender {
+    /// Waits for room and hands over a delivery.
+    ///
+    /// # Errors
+    /// The writer is gone; the delivery comes back.
+    pub fn send(&self, delivery: Delivery) -> Result<(), Box<SendError<Delivery>>> {
+        let weight = delivery.weight();
+        let mut bytes = self.load.lock();
+        while *bytes > 0 && *bytes + weight > QUEUE_BYTES_MAX {
+            bytes = self.load.lighter.wait(bytes).unwrap_or_else(PoisonError::into_inner);
+        }
+        *bytes += weight;
+        drop(bytes);
+        self.sender.send(delivery).map_err(Box::new)
+    }
+}
+
+impl Receiver {
+    /// Waits for the next delivery.
+    ///
+    /// # Errors
+    /// Every sender is gone and the queue is empty.
+    pub fn recv(&self) -> Result<Delivery, RecvError> {
+        self.receiver.recv().map(|delivery| self.taken(delivery))
+    }
+
+    /// Waits for the next delivery, but not longer than this.
+    ///
+    /// # Errors
+    /// None came in time, or every sender is gone and the queue is empty.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Delivery, RecvTimeoutError> {
+        self.receiver.recv_timeout(timeout).map(|delivery| self.taken(delivery))
+    }
+
+    fn taken(&self, delivery: Delivery) -> Delivery {
+        *self.load.lock() -= delivery.weight();
+        self.load.lighter.notify_all();
+        delivery
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // Whoever waits for room must hear from `send` that nobody is there.
+        *self.load.lock() = 0;
+        self.load.lighter.notify_all();
     }
 }

@@ -3,23 +3,18 @@
 //! The digest is the hash of these bytes, so two stores with the same digest give the same answers. Format:
 //! CONTRACT §3, "Export".
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::records::{Body, Deviation, Grade};
+use crate::filing;
+use crate::records::{Body, Deviation};
 use crate::rules::verdict::{Verdict, decide};
 use crate::rules::{accounts, attendance};
-use crate::store::Store;
 use crate::syntax::Did;
 use crate::tables::keys::{EventKey, RecordId, RoundId};
-use crate::tables::rows::{EventTally, Record};
-use crate::tables::view::{Range, ReadRows, Rows, RowsError, key_of, prefix_of};
+use crate::tables::rows::{EventTally, GradeRow, Record};
+use crate::tables::view::{ReadRows, Rows, RowsError};
 use crate::tables::{EventTallies, Records, Rounds};
-
-/// Records that are read from one snapshot, so that a long export never keeps the writer waiting.
-const PAGE_RECORDS: usize = 1000;
 
 /// How many records have which verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -66,7 +61,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    deviations: Option<&'a [Deviation]>,
+    deviations: Option<Vec<Deviation>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     official: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,41 +74,24 @@ struct Line<'a> {
 
 /// Gives each line, without its newline, to `write`, and counts the verdicts.
 pub fn verdicts<E: From<RowsError>>(
-    store: &Store,
+    rows: &dyn Rows,
     mut write: impl FnMut(&str) -> Result<(), E>,
 ) -> Result<VerdictCounts, E> {
     let mut counts = VerdictCounts::default();
-    let mut range = prefix_of::<Records>(|_| {});
-    loop {
-        let rows = store.snapshot();
-        let mut states = BTreeMap::new();
-        let mut last = None;
-        for row in rows.scan::<Records>(range.clone()).take(PAGE_RECORDS) {
-            let (id, record) = row?;
-            if is_shown(&*rows, &mut states, &id.did)? {
-                write(&line(&*rows, &id, &record, &mut counts)?)?;
-            }
-            last = Some(id);
+    // The records of one author follow each other.
+    let mut author: Option<(Did, bool)> = None;
+    for row in rows.scan_all::<Records>() {
+        let (id, record) = row?;
+        let shown = match &author {
+            Some((did, shown)) if *did == id.did => *shown,
+            _ => accounts::is_active(rows, &id.did)?,
+        };
+        author = Some((id.did.clone(), shown));
+        if shown {
+            write(&line(rows, &id, &record, &mut counts)?)?;
         }
-        let Some(last) = last else { return Ok(counts) };
-        range = after(&last, range);
     }
-}
-
-/// What is left of a range after a record.
-fn after(last: &RecordId, range: Range) -> Range {
-    let mut start = key_of::<Records>(last);
-    start.push(0);
-    Range { start, end: range.end }
-}
-
-fn is_shown(rows: &dyn Rows, states: &mut BTreeMap<Did, bool>, did: &Did) -> Result<bool, RowsError> {
-    if let Some(shown) = states.get(did) {
-        return Ok(*shown);
-    }
-    let shown = accounts::is_active(rows, did)?;
-    states.insert(did.clone(), shown);
-    Ok(shown)
+    Ok(counts)
 }
 
 fn line(
@@ -137,9 +115,11 @@ fn line(
         effective: None,
     };
     match &record.grade {
-        Grade::Unusable(unusable) => line.reason = Some(unusable.reason()),
-        Grade::Deviating(deviations) => line.deviations = Some(deviations),
-        Grade::Conforming => {}
+        GradeRow::Unusable(unusable) => line.reason = Some(unusable.reason()),
+        GradeRow::Deviating(_) | GradeRow::DeviatingMuch => {
+            line.deviations = Some(filing::deviations_of(rows, id, record)?);
+        }
+        GradeRow::Conforming => {}
     }
     if let Some(body) = &record.body {
         if let Some(verdict) = decide(rows, id, body)? {
@@ -177,9 +157,9 @@ impl VerdictCounts {
 }
 
 /// The digest of the derived state, and its verdicts counted.
-pub fn digest(store: &Store) -> Result<(String, VerdictCounts), RowsError> {
+pub fn digest(rows: &dyn Rows) -> Result<(String, VerdictCounts), RowsError> {
     let mut hash = Sha256::new();
-    let counts = verdicts(store, |line| {
+    let counts = verdicts(rows, |line| {
         hash.update(line);
         hash.update(b"\n");
         Ok::<_, RowsError>(())

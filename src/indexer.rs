@@ -7,10 +7,12 @@
 #![allow(clippy::disallowed_methods, reason = "a shell: batches close on time")]
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use crate::delivery::{Delivery, Tally};
+use crate::codec::event::Event;
+use crate::delivery::{Delivery, Receiver, Tally};
+use crate::filing;
 use crate::reduce::{self, Outcome};
 use crate::store::{Store, StoreError};
 use crate::tables::keys::{MetaKey, SourceKey};
@@ -46,7 +48,7 @@ impl Indexer {
     /// Applies deliveries until every sender is gone. `committed` hears of each batch after it is durable.
     pub fn run(
         &mut self,
-        deliveries: &Receiver<Delivery>,
+        deliveries: &Receiver,
         mut committed: impl FnMut(&Tally),
     ) -> Result<(), StoreError> {
         let mut idle = Vec::new();
@@ -68,7 +70,7 @@ impl Indexer {
     }
 
     /// The next batch and whether more can follow; `None` when every sender is gone.
-    fn next_batch(&self, deliveries: &Receiver<Delivery>) -> Option<(Vec<Delivery>, bool)> {
+    fn next_batch(&self, deliveries: &Receiver) -> Option<(Vec<Delivery>, bool)> {
         let first = deliveries.recv().ok()?;
         let closes = Instant::now() + BATCH_WAIT;
         let mut events = usize::from(first.event.is_some());
@@ -97,7 +99,8 @@ impl Indexer {
             for delivery in batch {
                 let source = source(&mut self.sources, &mut rows, &delivery.source)?;
                 tally.add(&delivery.tally);
-                if let Some((position, event)) = &delivery.event {
+                let repeats = delivery.progress.offset <= source.high_water;
+                if let Some((position, event)) = delivery.event.as_ref().filter(|_| !repeats) {
                     let is_new = source.cursor.is_none_or(|cursor| cursor < *position);
                     let from = reduce::From { source: source.id, position: *position, is_new };
                     match reduce::reduce(&mut rows, from, event)? {
@@ -106,7 +109,9 @@ impl Indexer {
                         Outcome::Noted => {}
                     }
                 }
+                tally.skipped += u64::from(repeats && matches!(delivery.event, Some((_, Event::Commit(_)))));
                 source.offset = delivery.progress.offset;
+                source.high_water = source.high_water.max(source.offset);
                 source.cursor = source.cursor.max(delivery.progress.cursor);
                 source.finished = delivery.progress.finished;
             }
@@ -129,33 +134,15 @@ fn source<'a>(
     key: &SourceKey,
 ) -> Result<&'a mut Source, RowsError> {
     if !known.contains_key(key) {
-        let source = match rows.get::<Sources>(key)? {
-            Some(source) => source,
-            None => Source { id: next_source(rows)?, ..Source::default() },
-        };
-        rows.put::<Sources>(key, &source);
+        let source = filing::source_row(rows, key)?;
         known.insert(key.clone(), source);
     }
     Ok(known.get_mut(key).expect("inserted above"))
 }
 
-fn next_source(rows: &mut Overlay<'_>) -> Result<u32, RowsError> {
-    let next = number(rows.get::<Metas>(&MetaKey::NextSource)?)?;
-    rows.put::<Metas>(&MetaKey::NextSource, &Meta::Number(next + 1));
-    u32::try_from(next).map_err(|_| RowsError::Contradiction { what: "there are too many sources" })
-}
-
-fn number(meta: Option<Meta>) -> Result<u64, RowsError> {
-    match meta {
-        None => Ok(0),
-        Some(Meta::Number(number)) => Ok(number),
-        Some(Meta::Bytes(_)) => Err(RowsError::Contradiction { what: "a number of the store is none" }),
-    }
-}
-
 /// How many batches the store has seen.
 fn position(store: &Store) -> Result<u64, StoreError> {
-    Ok(number(store.snapshot().get::<Metas>(&MetaKey::Position)?)?)
+    Ok(filing::number(&*store.snapshot(), MetaKey::Position)?)
 }
 
 /// Where a source stands, if it was ever read.

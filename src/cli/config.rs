@@ -19,7 +19,7 @@ pub(super) struct ShowConfig {
 impl ShowConfig {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = Config::load(self.config.as_deref())?;
-        output::lines(|out| Ok(write!(out, "{}", config.to_toml())?)).map_err(Failed)?;
+        output::lines(|line| Ok(line(config.to_toml().trim_end())?)).map_err(Failed)?;
         Ok(())
     }
 }

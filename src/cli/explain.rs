@@ -2,17 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-
-use super::{DataDir, Failed, Failure, output};
-use crate::http::explain;
+use super::{DataDir, Failed, Failure};
+use crate::control::Question;
 use crate::identity::Directory;
-use crate::syntax::AtUri;
 
 /// Say what was decided of one record, and why
 ///
 /// The verdict, the reason, what the record refers to, and for someone who was invited the chain of
-/// invitations back to the organizer.
+/// invitations back to the organizer. Works beside a running daemon, which shows the handles that it knows.
 #[derive(Debug, clap::Args)]
 pub(super) struct Explain {
     #[command(flatten)]
@@ -30,19 +27,7 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let uri = AtUri::parse(&self.uri).with_context(|| format!("{:?}", self.uri)).map_err(Failed)?;
         let identities = Directory::load(&self.identities).map_err(Failed)?;
-        let store = self.store.open().map_err(Failed)?;
-        let explanation = explain(&*store.snapshot(), &identities, &uri).map_err(Failed)?;
-        output::lines(|out| {
-            if self.json {
-                writeln!(out, "{}", serde_json::to_string(&explanation)?)?;
-            } else {
-                write!(out, "{}", explanation.to_text())?;
-            }
-            Ok(())
-        })
-        .map_err(Failed)?;
-        Ok(())
+        self.store.ask(&Question::Explain { uri: self.uri, json: self.json }, &identities)
     }
 }

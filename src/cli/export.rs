@@ -1,31 +1,29 @@
 //! `guestlist export`.
 
-use super::{DataDir, Failed, Failure, output};
-use crate::export;
+use super::{DataDir, Failure};
+use crate::control::Question;
+use crate::identity::Directory;
 
-/// Print the derived state as JSON Lines
+/// Print the derived state, or the stored records, as JSON Lines
 ///
-/// One line a record, sorted by URI: its grade, and the verdict, counts or effectiveness that follow from all
-/// the others.
+/// Verdicts: one line a record, sorted by URI: its grade, and the verdict, counts or effectiveness that follow
+/// from all the others. Records: what was said of each account, then each record; `import` reads it. Works
+/// beside a running daemon.
 #[derive(Debug, clap::Args)]
 pub(super) struct Export {
     #[command(flatten)]
     store: DataDir,
     /// Print what was decided of each record (this is the default)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "records")]
     verdicts: bool,
+    /// Print the accounts and the records themselves
+    #[arg(long)]
+    records: bool,
 }
 
 impl Export {
     pub(super) fn run(self) -> Result<(), Failure> {
-        // The only thing that can be exported so far; the flag is there for those who like to be explicit.
-        let _ = self.verdicts;
-        let store = self.store.open().map_err(Failed)?;
-        output::lines(|out| {
-            export::verdicts(&store, |line| -> anyhow::Result<()> { Ok(writeln!(out, "{line}")?) })?;
-            Ok(())
-        })
-        .map_err(Failed)?;
-        Ok(())
+        let question = if self.records { Question::Records } else { Question::Verdicts };
+        self.store.ask(&question, &Directory::default())
     }
 }

@@ -7,17 +7,21 @@ mod config;
 mod digest;
 mod explain;
 mod export;
+mod import;
 mod output;
 mod replay;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
+use crate::control::{self, Found, Question};
+use crate::identity::Directory;
+use crate::rebuild;
 use crate::store::{IfAbsent, Store, StoreError};
 use crate::telemetry;
 
@@ -44,6 +48,7 @@ enum Command {
     Digest(digest::Digest),
     Check(check::Check),
     Export(export::Export),
+    Import(import::Import),
     Explain(explain::Explain),
     Config(config::ShowConfig),
 }
@@ -57,9 +62,58 @@ struct DataDir {
 }
 
 impl DataDir {
-    fn open(&self) -> Result<Store, StoreError> {
-        Store::open(&self.data_dir, Config::default().cache_bytes(), IfAbsent::Fail)
+    /// Answers a question from the store, or through the daemon that holds it.
+    fn ask(&self, question: &Question, identities: &Directory) -> Result<(), Failure> {
+        let dir = &self.data_dir;
+        let found = match Store::open(dir, Config::default().cache_bytes(), IfAbsent::Fail) {
+            Ok(store) => {
+                prepare(&store)?;
+                output::lines(|lines| question.answer(&store, identities, lines)).map_err(Failed)?
+            }
+            Err(locked @ StoreError::Locked { .. }) => {
+                output::lines(|lines| control::ask(dir, question, lines)?.ok_or_else(|| locked.into()))
+                    .map_err(Failed)?
+            }
+            Err(error) => return Err(Failed(error).into()),
+        };
+        match found {
+            Found::Answer => Ok(()),
+            Found::Differences => Err(Failure::Found),
+        }
     }
+
+    /// Opens the store for a command that writes to it.
+    fn open_to_write(&self, command: &str) -> Result<Store, Failure> {
+        open_to_write(&self.data_dir, Config::default().cache_bytes(), command)
+    }
+}
+
+/// Opens or makes a store for a command that writes to it, and so cannot work beside a daemon.
+fn open_to_write(dir: &Path, cache_bytes: u64, command: &str) -> Result<Store, Failure> {
+    let store = Store::open(dir, cache_bytes, IfAbsent::Create).map_err(|error| {
+        let beside = matches!(error, StoreError::Locked { .. });
+        let error = anyhow::Error::new(error);
+        let refusal = format!("`guestlist {command}` writes, and cannot work beside a daemon: stop it first");
+        Failed(if beside { error.context(refusal) } else { error })
+    })?;
+    prepare(&store)?;
+    Ok(store)
+}
+
+/// Works out the derived state anew if it is out of date, with progress on a terminal.
+fn prepare(store: &Store) -> Result<(), Failure> {
+    if let Some(cause) = rebuild::needed(store).map_err(Failed)? {
+        tracing::info!(?cause, "working out everything derived anew");
+        rebuild_with_progress(store)?;
+    }
+    Ok(())
+}
+
+fn rebuild_with_progress(store: &Store) -> Result<(), Failure> {
+    let bar = output::counter("records graded again");
+    rebuild::rebuild(store, |records| bar.set_position(records)).map_err(Failed)?;
+    bar.finish_and_clear();
+    Ok(())
 }
 
 /// Why a command did not do what it was asked.
@@ -107,6 +161,7 @@ pub fn run() -> ExitCode {
         Command::Digest(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Export(command) => command.run(),
+        Command::Import(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Config(command) => command.run(),
     };

@@ -4,17 +4,20 @@ use std::io::{self, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::control::Lines;
+
 /// Says on standard error what went wrong, causes included.
 pub(super) fn complain(error: &anyhow::Error) {
     // Nobody is left to tell if this fails.
     let _ = writeln!(io::stderr(), "guestlist: {error:#}");
 }
 
-/// Writes lines to standard output.
-pub(super) fn lines(write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+/// Gives `write` a way to print lines on standard output, and makes sure that they are out.
+pub(super) fn lines<T>(write: impl FnOnce(Lines<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    write(&mut out)?;
-    Ok(out.flush()?)
+    let result = write(&mut |line| writeln!(out, "{line}"))?;
+    out.flush()?;
+    Ok(result)
 }
 
 /// Whether the reader of standard output went away, which is its right.

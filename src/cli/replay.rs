@@ -4,26 +4,24 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Instant;
 
-use indicatif::ProgressBar;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Failed, Failure, configure, output};
+use super::{Failed, Failure, configure, open_to_write, output};
 use crate::config::{Config, Verify};
-use crate::delivery::{Delivery, QUEUE_LEN, Tally};
+use crate::delivery::{Sender, Tally, queue};
 use crate::export::{self, VerdictCounts};
+use crate::filing;
 use crate::identity::Directory;
 use crate::indexer::{self, Indexer};
 use crate::ingest::dump::Dump;
 use crate::ingest::replay::Replay as Replaying;
 use crate::ingest::watch::Watch;
 use crate::records::Kind;
-use crate::reduce;
-use crate::store::{IfAbsent, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::tables::keys::SourceKey;
 
 /// Index recorded dumps and exit
@@ -39,7 +37,8 @@ pub(super) struct Replay {
     /// The directory of the store; made if it is not there
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// DID documents to use instead of the network, one a line; may be repeated
+    /// DID documents, one a line; may be repeated. Read and checked: until signatures are verified, a replay
+    /// has no other use for them
     #[arg(long, value_name = "FILE")]
     identities: Vec<PathBuf>,
     /// How much is proved; blocks are checked against their CIDs in any case
@@ -75,11 +74,11 @@ impl Replay {
         // Only `off` exists so far, and each dump is read with it.
         let Verify::Off = self.verify;
         Directory::load(&config.identity.identities).map_err(Failed)?;
-        let store = Store::open(&config.data_dir, config.cache_bytes(), IfAbsent::Create).map_err(Failed)?;
+        let store = open_to_write(&config.data_dir, config.cache_bytes(), "replay")?;
         let started = Instant::now();
         let (tally, cursor) = self.index(&store, config.limits.batch_events).map_err(Failed)?;
         let summary = summary(&store, tally, cursor, started).map_err(Failed)?;
-        output::lines(|out| Ok(writeln!(out, "{}", serde_json::to_string(&summary)?)?)).map_err(Failed)?;
+        output::lines(|line| Ok(line(&serde_json::to_string(&summary)?)?)).map_err(Failed)?;
         Ok(())
     }
 
@@ -99,7 +98,7 @@ impl Replay {
     fn index(&self, store: &Store, batch_events: usize) -> anyhow::Result<(Tally, Option<u64>)> {
         let watch = Watch::load(store)?;
         let mut indexer = Indexer::new(store.clone(), batch_events)?;
-        let (sender, deliveries) = sync_channel(QUEUE_LEN);
+        let (sender, deliveries) = queue();
         let (tally, source) = thread::scope(|scope| {
             let writer = scope.spawn(move || {
                 let mut tally = Tally::default();
@@ -115,27 +114,29 @@ impl Replay {
         Ok((tally, stands.flatten().and_then(|stands| stands.cursor)))
     }
 
-    fn read(
-        &self,
-        store: &Store,
-        watch: &Watch,
-        deliveries: &SyncSender<Delivery>,
-    ) -> anyhow::Result<Option<SourceKey>> {
-        let mut last = None;
+    fn read(&self, store: &Store, watch: &Watch, deliveries: &Sender) -> anyhow::Result<Option<SourceKey>> {
+        let mut bars = Vec::new();
+        // All of them first: a path that cannot be read should not be found out after an hour.
+        let mut dumps = Vec::new();
         for path in &self.paths {
-            let mut bar = ProgressBar::hidden();
-            let (dump, source) = Dump::open(path, |raw, size| {
-                bar = output::bytes_bar(size, &path.display().to_string());
-                Box::new(bar.wrap_read(raw)) as Box<dyn Read + Send>
-            })?;
-            let stands = indexer::standing_of(store, &source)?;
+            dumps.push(Dump::open(path, |raw, size| {
+                let bar = output::bytes_bar(size, &path.display().to_string());
+                let raw = Box::new(bar.wrap_read(raw)) as Box<dyn Read + Send>;
+                bars.push(bar);
+                raw
+            })?);
+        }
+        let mut read: Vec<SourceKey> = Vec::new();
+        for ((dump, source), bar) in dumps.into_iter().zip(bars) {
+            // What this run has read already may not be written yet, and is not gone on with.
+            let stands = if read.contains(&source) { None } else { indexer::standing_of(store, &source)? };
             let replay = Replaying::new(dump, source.clone(), stands.as_ref(), watch, deliveries)?;
             let ended = replay.run(&CancellationToken::new());
             bar.finish_and_clear();
             ended?;
-            last = Some(source);
+            read.push(source);
         }
-        Ok(last)
+        Ok(read.pop())
     }
 }
 
@@ -145,8 +146,8 @@ fn summary(
     cursor: Option<u64>,
     started: Instant,
 ) -> Result<Summary, StoreError> {
-    let totals = reduce::totals(&*store.snapshot())?;
-    let (digest, verdicts) = export::digest(store)?;
+    let totals = filing::totals(&*store.snapshot())?;
+    let (digest, verdicts) = export::digest(&store.freeze())?;
     Ok(Summary {
         frames: tally.frames,
         commits: tally.commits,

@@ -32,6 +32,8 @@ pub struct Commit {
     pub origin: Origin,
     /// The operations on wanted collections.
     pub ops: Vec<Op>,
+    /// Why operations on wanted collections are left out: their block is missing or does not hash to its CID.
+    pub damaged: Vec<Reject>,
 }
 
 /// The kind of source a commit came from.
@@ -81,6 +83,7 @@ pub struct Block {
 
 /// What is wrong with a record that came as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BlockFault {
     /// It has no DAG-CBOR form; `bytes` is the JSON text.
     NotDagCbor,
@@ -110,10 +113,28 @@ pub struct Account {
     pub did: Did,
     /// Whether its content may be shown.
     pub active: bool,
-    /// Why not; explains and never decides.
+    /// Why not; explains and never decides, but for `deleted`.
     pub status: Option<Box<str>>,
     /// When the host sent it; `None` when it is no datetime.
     pub time: Option<Datetime>,
+}
+
+/// Bytes of a status that are kept. The known ones have at most 14; what is longer explains nothing.
+const STATUS_BYTES_MAX: usize = 64;
+
+/// The status that purges an account's records.
+const DELETED: &str = "deleted";
+
+impl Account {
+    /// The status as it is kept.
+    pub(super) fn status(text: Option<&str>) -> Option<Box<str>> {
+        text.map(|text| if text.len() <= STATUS_BYTES_MAX { text } else { "unrecognised" }.into())
+    }
+
+    /// Whether it says that the account is gone for good.
+    pub fn deletes(&self) -> bool {
+        !self.active && self.status.as_deref() == Some(DELETED)
+    }
 }
 
 /// A message with its place in the stream.

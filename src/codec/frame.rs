@@ -193,9 +193,24 @@ fn commit(wire: &CommitWire<'_>, interest: &impl Interest) -> Result<Body, Rejec
     if signed.rev != outer_rev {
         return Err(Reject::CommitRevMismatch);
     }
-    let ops = wanted.into_iter().map(|op| op.open(&car)).collect::<Result<_, _>>()?;
+    let (ops, damaged) = open_all(wanted, &car);
+    if let (true, Some(fault)) = (ops.is_empty(), damaged.first()) {
+        return Err(*fault);
+    }
     let origin = Origin::Firehose { since, data: signed.data };
-    Ok(Body::Event(Event::Commit(Commit { did, rev: outer_rev, origin, ops })))
+    Ok(Body::Event(Event::Commit(Commit { did, rev: outer_rev, origin, ops, damaged })))
+}
+
+/// Opens the operations whose blocks are there and whole; a damaged one harms only itself.
+fn open_all(wanted: Vec<WantedOp>, car: &Car<'_>) -> (Vec<Op>, Vec<Reject>) {
+    let (mut ops, mut faults) = (Vec::new(), Vec::new());
+    for op in wanted {
+        match op.open(car) {
+            Ok(op) => ops.push(op),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    (ops, faults)
 }
 
 /// An operation on a wanted collection whose block is still in the CAR.
@@ -233,10 +248,15 @@ fn wanted_ops(ops: &[OpWire<'_>], interest: &impl Interest) -> Result<Vec<Wanted
         }
         let Some(collection) = interest.collection(collection) else { continue };
         let rkey = RecordKey::parse(rkey).map_err(|_| Reject::BadPath)?;
-        let cid = op.cid.as_ref().map(Cid::try_from).transpose().map_err(|_| Reject::BadCid)?;
+        let cid = op.cid.as_ref().map(record_cid).transpose()?;
         wanted.push(WantedOp { collection, rkey, cid });
     }
     Ok(wanted)
+}
+
+/// The CID of a record: records are DAG-CBOR.
+fn record_cid(cid: &AnyCid) -> Result<Cid, Reject> {
+    Cid::try_from(cid).ok().filter(Cid::is_dag_cbor).ok_or(Reject::BadCid)
 }
 
 fn sync(wire: &SyncWire<'_>) -> Result<Sync, Reject> {
@@ -257,7 +277,7 @@ fn account(wire: &AccountWire<'_>) -> Result<Account, Reject> {
     Ok(Account {
         did: did(wire.did)?,
         active: wire.active,
-        status: wire.status.map(Box::from),
+        status: Account::status(wire.status),
         time: wire.time.and_then(|time| Datetime::parse(time).ok()),
     })
 }

@@ -115,13 +115,13 @@ fn commit(did: Did, wire: CommitWire<'_>, interest: &impl Interest) -> Result<Bo
         None if interest.watches(did.as_str()) => Vec::new(),
         None => return Ok(Body::Uninteresting),
     };
-    Ok(Body::Event(Event::Commit(Commit { did, rev, origin: Origin::Jetstream, ops })))
+    Ok(Body::Event(Event::Commit(Commit { did, rev, origin: Origin::Jetstream, ops, damaged: Vec::new() })))
 }
 
 fn block(wire: &CommitWire<'_>) -> Result<Block, Reject> {
     let record = wire.record.ok_or(Reject::RecordMissing)?.get();
     let cid = wire.cid.as_deref().ok_or(Reject::BadCid)?;
-    let cid = Cid::parse(cid).map_err(|_| Reject::BadCid)?;
+    let cid = Cid::parse(cid).ok().filter(Cid::is_dag_cbor).ok_or(Reject::BadCid)?;
     Ok(match json::encode_dag_cbor(record) {
         Ok(bytes) => {
             let fault = if cid.matches(&bytes) { None } else { Some(BlockFault::CidMismatch) };
@@ -141,7 +141,7 @@ fn account(did: Did, wire: AccountWire<'_>) -> Result<Account, Reject> {
     Ok(Account {
         did,
         active: wire.active,
-        status: wire.status.map(|status| Box::from(status.as_ref())),
+        status: Account::status(wire.status.as_deref()),
         time: wire.time.and_then(|time| Datetime::parse(&time).ok()),
     })
 }

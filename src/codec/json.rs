@@ -12,7 +12,8 @@ use ipld_core::cid::Cid as AnyCid;
 use ipld_core::ipld::Ipld;
 use serde_json::{Map, Number, Value, json};
 
-use super::limits::JSON_DEPTH_PARSED_MAX;
+use super::cbor;
+use super::limits::{JSON_DEPTH_PARSED_MAX, RECORD_DEPTH_MAX};
 
 /// Standard alphabet, padding optional, as the data model has it; bits left over at the end are tolerated, as
 /// the interop suite has them among the valid.
@@ -44,30 +45,55 @@ pub fn encode_dag_cbor(text: &str) -> Result<Vec<u8>, JsonFault> {
     serde_ipld_dagcbor::to_vec(&ipld).map_err(|_| JsonFault::NotDagCbor)
 }
 
+/// The JSON form of DAG-CBOR bytes; `None` if they are none, or nest deeper than a record may.
+pub fn decode_dag_cbor(bytes: &[u8]) -> Option<Value> {
+    if cbor::walk(bytes).ok()? > RECORD_DEPTH_MAX {
+        return None;
+    }
+    serde_ipld_dagcbor::from_slice(bytes).ok().map(|value| from_ipld(&value))
+}
+
+/// The JSON form of a byte string.
+pub fn from_bytes(bytes: &[u8]) -> Value {
+    json!({ "$bytes": BASE64.encode(bytes) })
+}
+
+/// The bytes that a JSON form of a byte string holds.
+pub fn to_bytes(value: &Value) -> Option<Vec<u8>> {
+    BASE64.decode(sole_text(value.as_object()?, "$bytes")?).ok()
+}
+
 /// What one pass over JSON text tells without parsing it.
 struct Shape {
     depth: usize,
     fraction: bool,
 }
 
-/// Counts brackets and looks for fractions and exponents outside strings. Not recursive, so that text
-/// nested a million deep is answered like any other.
+/// Counts brackets and looks at every number outside strings. Not recursive, so that text nested a million deep
+/// is answered like any other.
 fn look_over(text: &str) -> Shape {
     let (mut depth, mut deepest, mut fraction) = (0_usize, 0, false);
-    let (mut in_string, mut escaped, mut in_number) = (false, false, false);
-    for byte in text.bytes() {
+    let (mut in_string, mut escaped) = (false, false);
+    let mut number = None;
+    for (at, byte) in text.bytes().enumerate() {
         if in_string {
             (in_string, escaped) = (escaped || byte != b'"', !escaped && byte == b'\\');
             continue;
+        }
+        if matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E') {
+            // The letter is also in `true` and `false`, which no digit precedes.
+            number = number.or((byte != b'e').then_some(at));
+            continue;
+        }
+        if let Some(number) = number.take().and_then(|start| text.get(start..at)) {
+            fraction |= !serde_json::from_str(number).is_ok_and(|number| integer(&number).is_some());
         }
         match byte {
             b'"' => in_string = true,
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
-            b'.' | b'e' | b'E' if in_number => fraction = true,
             _ => {}
         }
-        in_number = byte.is_ascii_digit();
         deepest = deepest.max(depth);
     }
     Shape { depth: deepest, fraction }
@@ -124,7 +150,7 @@ pub fn from_ipld(value: &Ipld) -> Value {
         Ipld::Integer(int) => i64::try_from(*int).map_or_else(|_| json!(int.to_string()), |int| json!(int)),
         Ipld::Float(float) => Number::from_f64(*float).map_or(Value::Null, Value::Number),
         Ipld::String(text) => Value::String(text.clone()),
-        Ipld::Bytes(bytes) => json!({ "$bytes": BASE64.encode(bytes) }),
+        Ipld::Bytes(bytes) => from_bytes(bytes),
         Ipld::List(items) => Value::Array(items.iter().map(from_ipld).collect()),
         Ipld::Map(fields) => {
             Value::Object(fields.iter().map(|(key, value)| (key.clone(), from_ipld(value))).collect())

@@ -10,20 +10,24 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
+use super::cursor;
 use super::error::{ApiError, Failure};
 use super::params::Params;
 use super::{POSITION, Service};
-use crate::tables::Metas;
+use crate::filing;
 use crate::tables::keys::MetaKey;
-use crate::tables::rows::Meta;
-use crate::tables::view::{ReadRows, Rows, RowsError};
+use crate::tables::view::{Rows, RowsError};
+
+/// What an entity tag of something that depends on the time is cut to.
+const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// What the version is called outside.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -59,19 +63,40 @@ pub(super) struct Call<'a> {
 /// A query: a function of a call.
 pub(super) type Run<A> = fn(&Call<'_>) -> Result<A, Failure>;
 
+/// What an answer depends on beside what was asked, and so when it may be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depends {
+    /// The rows alone.
+    OnRows,
+    /// The rows and the time of day: what holds for one second may not hold in the next.
+    OnTime,
+}
+
 /// The route of one query.
-pub(super) fn query<A: Serialize + 'static>(method: &'static str, run: Run<A>) -> Router<Arc<Shared>> {
-    let handler =
-        move |State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery| answer(shared, method, raw, run);
+pub(super) fn query<A: Serialize + 'static>(
+    method: &'static str,
+    depends: Depends,
+    run: Run<A>,
+) -> Router<Arc<Shared>> {
+    let handler = move |State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery, headers: HeaderMap| {
+        let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
+        let request = Request { method, depends, raw, known: known.map(str::to_owned) };
+        answer(shared, request, run)
+    };
     Router::new().route(&format!("/xrpc/{method}"), get(handler))
 }
 
-async fn answer<A: Serialize + 'static>(
-    shared: Arc<Shared>,
+/// A request for a query.
+struct Request {
     method: &'static str,
+    depends: Depends,
     raw: Option<String>,
-    run: Run<A>,
-) -> Response {
+    /// The entity tags that the client has answers for.
+    known: Option<String>,
+}
+
+async fn answer<A: Serialize + 'static>(shared: Arc<Shared>, request: Request, run: Run<A>) -> Response {
+    let method = request.method;
     let Ok(permit) = Arc::clone(&shared.permits).try_acquire_owned() else {
         return ApiError::Busy.into_response();
     };
@@ -79,7 +104,7 @@ async fn answer<A: Serialize + 'static>(
     let now = Timestamp::now().as_microsecond();
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        compute(&shared.service, method, raw.as_deref(), now, run)
+        compute(&shared.service, &request, now, run)
     });
     match tokio::time::timeout(time_max, work).await {
         Ok(Ok(response)) => response,
@@ -94,28 +119,34 @@ async fn answer<A: Serialize + 'static>(
     }
 }
 
-fn compute<A: Serialize>(
-    service: &Service,
-    method: &'static str,
-    raw: Option<&str>,
-    now: i64,
-    run: Run<A>,
-) -> Response {
-    let (position, outcome) = {
-        let rows = service.store.snapshot();
-        let outcome = Params::parse(raw)
+fn compute<A: Serialize>(service: &Service, request: &Request, now: i64, run: Run<A>) -> Response {
+    let method = request.method;
+    let rows = service.store.snapshot();
+    let position = match position(&*rows) {
+        Ok(position) => position,
+        Err(error) => return refuse(method, error.into()),
+    };
+    let tag = match request.depends {
+        Depends::OnRows => format!("\"{position}\""),
+        Depends::OnTime => format!("\"{position}-{}\"", now / MICROS_PER_SECOND),
+    };
+    let known = request.known.as_deref().unwrap_or_default();
+    let mut response = if known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let outcome = Params::parse(request.raw.as_deref())
             .map_err(Failure::from)
             .and_then(|params| run(&Call { method, params: &params, rows: &*rows, service, now }));
-        match position(&*rows) {
-            Ok(position) => (position, outcome),
-            Err(error) => return refuse(method, error.into()),
+        match outcome {
+            Ok(answer) => json(StatusCode::OK, &answer),
+            Err(failure) => refuse(method, failure),
         }
     };
-    let mut response = match outcome {
-        Ok(answer) => json(StatusCode::OK, &answer),
-        Err(failure) => refuse(method, failure),
-    };
-    response.headers_mut().insert(POSITION, HeaderValue::from(position));
+    drop(rows);
+    let headers = response.headers_mut();
+    for (name, value) in [(POSITION, position), (header::ETAG, tag)] {
+        headers.insert(name, HeaderValue::try_from(value).expect("a position is made of letters and digits"));
+    }
     response
 }
 
@@ -142,13 +173,13 @@ fn json(status: StatusCode, answer: &impl Serialize) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// How many batches the store has seen.
-fn position(rows: &dyn Rows) -> Result<u64, RowsError> {
-    match rows.get::<Metas>(&MetaKey::Position)? {
-        None => Ok(0),
-        Some(Meta::Number(position)) => Ok(position),
-        Some(Meta::Bytes(_)) => Err(RowsError::Contradiction { what: "the position is no number" }),
-    }
+/// Which state of which store this is: no two states ever have the same.
+fn position(rows: &dyn Rows) -> Result<String, RowsError> {
+    let batches = filing::number(rows, MetaKey::Position)?;
+    // Batches are counted from 1 in every store, so a store that is made anew must not look like the old one.
+    let store = Sha256::digest(cursor::secret(rows)?);
+    let store: String = store.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{store}-{batches}"))
 }
 
 #[derive(Serialize)]

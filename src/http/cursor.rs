@@ -21,16 +21,22 @@ const CODE_BYTES: usize = 16;
 /// A filter parameter by name, with its value where it was given.
 pub(super) type Filter<'a> = (&'static str, Option<&'a str>);
 
+/// The secret that every store is made with.
+pub(super) fn secret(rows: &dyn Rows) -> Result<Vec<u8>, RowsError> {
+    match rows.get::<Metas>(&MetaKey::Secret)? {
+        Some(Meta::Bytes(secret)) => Ok(secret),
+        _ => Err(RowsError::Contradiction { what: "the store has no secret" }),
+    }
+}
+
 /// The seal of one query's cursors.
 pub(super) struct Seal(Hmac<Sha256>);
 
 impl Seal {
     /// The seal of a method with these filters, in a fixed order.
     pub(super) fn new(rows: &dyn Rows, method: &str, filters: &[Filter<'_>]) -> Result<Self, RowsError> {
-        let Some(Meta::Bytes(secret)) = rows.get::<Metas>(&MetaKey::Secret)? else {
-            return Err(RowsError::Contradiction { what: "there is no secret for cursors" });
-        };
-        let mut code = <Hmac<Sha256> as KeyInit>::new_from_slice(&secret).expect("any length is a key");
+        let mut code =
+            <Hmac<Sha256> as KeyInit>::new_from_slice(&secret(rows)?).expect("any length is a key");
         write_part(&mut code, method);
         for (name, value) in filters {
             if let Some(value) = value {

@@ -11,13 +11,14 @@ use serde::Serialize;
 use super::view::{ChainStep, LinkView, Stored, chain_view, links};
 use super::words;
 use crate::export::VerdictView;
+use crate::filing;
 use crate::identity::Directory;
-use crate::records::{Body, Deviation, Grade};
+use crate::records::{Body, Deviation};
 use crate::rules::verdict::{decide, door};
 use crate::rules::{accounts, attendance};
 use crate::syntax::{AtUri, Authority, Did};
 use crate::tables::keys::{RecordId, RoundId};
-use crate::tables::rows::{AccountState, Record};
+use crate::tables::rows::{AccountState, GradeRow, Record};
 use crate::tables::view::{ReadRows, Rows, RowsError};
 use crate::tables::{Records, Rounds};
 
@@ -128,12 +129,14 @@ fn explain_record(
     explanation.cid = Some(record.cid.to_string());
     explanation.grade = Some(record.grade.name());
     match &record.grade {
-        Grade::Unusable(unusable) => {
+        GradeRow::Unusable(unusable) => {
             explanation.reason = Some(unusable.reason());
             explanation.why = words::of_unusable(*unusable).to_owned();
         }
-        Grade::Deviating(deviations) => explanation.deviations = Some(deviations.clone()),
-        Grade::Conforming => {}
+        GradeRow::Deviating(_) | GradeRow::DeviatingMuch => {
+            explanation.deviations = Some(filing::deviations_of(rows, id, record)?);
+        }
+        GradeRow::Conforming => {}
     }
     let Some(body) = &record.body else { return Ok(explanation) };
     (explanation.live, explanation.state) = (true, None);

@@ -34,7 +34,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::identity::Directory;
 use crate::store::Store;
 
-use answer::{Shared, health, query};
+use answer::{Depends, Shared, health, query};
 use error::{ApiError, render};
 pub use explanation::{Explanation, explain};
 use query::{get_event, get_round, get_standing, get_status, list_rounds, list_signups};
@@ -86,15 +86,15 @@ impl Default for Limits {
 pub fn router(service: Service) -> Router {
     let limits = service.limits;
     let routes = Router::new()
-        .merge(query("app.guestlist.explain", query::explain::run))
-        .merge(query("app.guestlist.getRound", get_round::run))
-        .merge(query("app.guestlist.getStanding", get_standing::run))
-        .merge(query("app.guestlist.getStatus", get_status::run))
-        .merge(query("app.guestlist.listRounds", list_rounds::run))
-        .merge(query("app.guestlist.listSignups", list_signups::run))
-        .merge(query("community.lexicon.calendar.getEvent", get_event::run))
+        .merge(query("app.guestlist.explain", Depends::OnRows, query::explain::run))
+        .merge(query("app.guestlist.getRound", Depends::OnTime, get_round::run))
+        .merge(query("app.guestlist.getStanding", Depends::OnRows, get_standing::run))
+        .merge(query("app.guestlist.getStatus", Depends::OnTime, get_status::run))
+        .merge(query("app.guestlist.listRounds", Depends::OnTime, list_rounds::run))
+        .merge(query("app.guestlist.listSignups", Depends::OnRows, list_signups::run))
+        .merge(query("community.lexicon.calendar.getEvent", Depends::OnRows, get_event::run))
         // The reference has both spellings.
-        .merge(query("community.lexicon.calendar.GetEvent", get_event::run))
+        .merge(query("community.lexicon.calendar.GetEvent", Depends::OnRows, get_event::run))
         .route("/xrpc/_health", get(health))
         .route("/xrpc/{method}", any(async || ApiError::UnknownMethod))
         .fallback(async || ApiError::NotFound);
@@ -116,5 +116,5 @@ fn open_to_browsers() -> CorsLayer {
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD])
         .allow_headers(Any)
-        .expose_headers([POSITION, header::RETRY_AFTER])
+        .expose_headers([POSITION, header::ETAG, header::RETRY_AFTER])
 }

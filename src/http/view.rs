@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::codec::json::from_ipld;
+use crate::filing::record_bytes;
 use crate::records::{Kind, Signup};
-use crate::reduce::record_bytes;
 use crate::rules::accounts;
 use crate::rules::chain::{Link, chain};
 use crate::rules::verdict::{OpenDoor, Verdict};

@@ -79,6 +79,7 @@ pub struct Dump {
     format: Format,
     reader: Box<dyn BufRead + Send>,
     offset: u64,
+    seekable: bool,
 }
 
 /// What a file's name says of its content: the format, and whether it is compressed.
@@ -107,32 +108,29 @@ impl Dump {
         wrap: impl FnOnce(Box<dyn Read + Send>, Option<u64>) -> Box<dyn Read + Send>,
     ) -> Result<(Self, SourceKey), DumpError> {
         let failed = |source| DumpError::Read { path: path.to_owned(), source };
-        if path.as_os_str() == STDIN {
-            let input = wrap(Box::new(io::stdin()), None);
-            let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
-            let start = input.fill_buf().map_err(failed)?;
-            let zstd = start.starts_with(&ZSTD_MAGIC);
-            let (reader, start) = if zstd {
-                let mut reader = decompress(Box::new(input)).map_err(failed)?;
-                let start = reader.fill_buf().map_err(failed)?.first().copied();
-                (reader, start)
-            } else {
-                let start = start.first().copied();
-                (Box::new(input) as Box<dyn BufRead + Send>, start)
-            };
+        let is_stdin = path.as_os_str() == STDIN;
+        let named = if is_stdin { None } else { Some(format_of(path)?) };
+        let (raw, size) = open_raw(path, is_stdin).map_err(failed)?;
+        let mut raw = wrap(raw, size);
+        // Read from the one handle and put back: a pipe gives its beginning only once.
+        let mut start = Vec::new();
+        raw.by_ref().take(FINGERPRINT_BYTES).read_to_end(&mut start).map_err(failed)?;
+        let source = source_key(path, is_stdin, size, &start);
+        let zstd = named.map_or_else(|| start.starts_with(&ZSTD_MAGIC), |(_, zstd)| zstd);
+        let raw = BufReader::with_capacity(BUFFER_BYTES, io::Cursor::new(start).chain(raw));
+        let mut reader = if zstd { decompress(Box::new(raw)).map_err(failed)? } else { Box::new(raw) };
+        let format = match named {
+            Some((format, _)) => format,
             // A frame begins with the top byte of a length under five million, which is zero.
-            let format = if start == Some(0) { Format::Frames } else { Format::Jetstream };
-            let key = source_key(STDIN, String::new());
-            return Ok((Self { path: path.to_owned(), format, reader, offset: 0 }, key));
-        }
-        let (format, zstd) = format_of(path)?;
-        let file = File::open(path).map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
-        let key =
-            source_key(&path.file_name().unwrap_or_default().to_string_lossy(), fingerprint(path, size)?);
-        let file = BufReader::with_capacity(BUFFER_BYTES, wrap(Box::new(file), Some(size)));
-        let reader = if zstd { decompress(Box::new(file)).map_err(failed)? } else { Box::new(file) };
-        Ok((Self { path: path.to_owned(), format, reader, offset: 0 }, key))
+            None if reader.fill_buf().map_err(failed)?.first() == Some(&0) => Format::Frames,
+            None => Format::Jetstream,
+        };
+        Ok((Self { path: path.to_owned(), format, reader, offset: 0, seekable: size.is_some() }, source))
+    }
+
+    /// Whether the same dump can be read again from its start, and so be gone on with.
+    pub fn can_resume(&self) -> bool {
+        self.seekable
     }
 
     /// What it consists of.
@@ -225,15 +223,27 @@ fn decompress(input: Box<dyn BufRead + Send>) -> io::Result<Box<dyn BufRead + Se
     Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)))
 }
 
-fn source_key(name: &str, fingerprint: String) -> SourceKey {
-    SourceKey { kind: "replay".to_owned(), name: name.to_owned(), fingerprint }
+/// The raw bytes, and how many there are where that is known: in a regular file.
+fn open_raw(path: &Path, is_stdin: bool) -> io::Result<(Box<dyn Read + Send>, Option<u64>)> {
+    if is_stdin {
+        return Ok((Box::new(io::stdin()), None));
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
 }
 
-/// Size and the hash of the beginning: another file under the same name is another source.
-fn fingerprint(path: &Path, size: u64) -> Result<String, DumpError> {
-    let failed = |source| DumpError::Read { path: path.to_owned(), source };
-    let mut start = Vec::new();
-    File::open(path).map_err(failed)?.take(FINGERPRINT_BYTES).read_to_end(&mut start).map_err(failed)?;
-    let hash: String = Sha256::digest(&start).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{size}-{hash}"))
+/// Name, size and the hash of the beginning: another file under the same name is another source.
+fn source_key(path: &Path, is_stdin: bool, size: Option<u64>, start: &[u8]) -> SourceKey {
+    let name = if is_stdin { path.as_os_str() } else { path.file_name().unwrap_or_default() };
+    let size = size.map_or_else(|| "stream".to_owned(), |size| size.to_string());
+    let hash: String = Sha256::digest(start).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    SourceKey {
+        kind: "replay".to_owned(),
+        name: name.to_string_lossy().into_owned(),
+        fingerprint: format!("{size}-{hash}"),
+    }
 }

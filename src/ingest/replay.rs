@@ -1,14 +1,12 @@
 //! Replaying a dump: read, decode, deliver.
 
-use std::sync::mpsc::SyncSender;
-
 use tokio_util::sync::CancellationToken;
 
 use super::dump::{Dump, DumpError, Format, Piece};
 use super::watch::Watch;
 use crate::codec::event::{Body, Event, Message};
 use crate::codec::{Reject, frame, jetstream};
-use crate::delivery::{Delivery, Progress, Tally};
+use crate::delivery::{Delivery, Progress, Sender, Tally};
 use crate::tables::keys::SourceKey;
 use crate::tables::rows::Source;
 
@@ -29,7 +27,7 @@ pub struct Replay<'a> {
     dump: Dump,
     source: SourceKey,
     watch: &'a Watch,
-    deliveries: &'a SyncSender<Delivery>,
+    deliveries: &'a Sender,
     progress: Progress,
     tally: Tally,
 }
@@ -41,13 +39,10 @@ impl<'a> Replay<'a> {
         source: SourceKey,
         stands: Option<&Source>,
         watch: &'a Watch,
-        deliveries: &'a SyncSender<Delivery>,
+        deliveries: &'a Sender,
     ) -> Result<Self, DumpError> {
         let cursor = stands.and_then(|stands| stands.cursor);
-        // Standard input cannot be known to be the same again: it is read from the start, and what was
-        // applied before is stale.
-        let resumes = !source.fingerprint.is_empty();
-        if let Some(stands) = stands.filter(|stands| resumes && !stands.finished) {
+        if let Some(stands) = stands.filter(|stands| dump.can_resume() && !stands.finished) {
             dump.skip_to(stands.offset)?;
         }
         let progress = Progress { offset: dump.offset(), cursor, finished: false };
@@ -105,6 +100,9 @@ impl<'a> Replay<'a> {
             Ok(Body::Event(event)) => {
                 if let Event::Commit(commit) = &event {
                     self.tally.commits += 1;
+                    for fault in &commit.damaged {
+                        *self.tally.rejected.entry(*fault).or_default() += 1;
+                    }
                     if !commit.ops.is_empty() {
                         self.watch.add(&commit.did);
                     }

@@ -119,13 +119,14 @@ fn try_grade(kind: Kind, rkey: &RecordKey, block: &Block) -> Result<(Vec<Deviati
 
 /// The record as a map, or the first reason why it is none.
 fn read(block: &Block) -> Result<Map, Unusable> {
-    if block.bytes.len() > RECORD_BYTES_MAX {
-        return Err(Unusable::TooLarge);
-    }
     match block.fault {
+        // What has no DAG-CBOR form has no size either: that of its JSON depends on how it was written.
         Some(BlockFault::NotDagCbor) => return Err(Unusable::NotDagCbor),
         Some(BlockFault::TooDeep) => return Err(Unusable::TooDeep),
         Some(BlockFault::CidMismatch) | None => {}
+    }
+    if block.bytes.len() > RECORD_BYTES_MAX {
+        return Err(Unusable::TooLarge);
     }
     let levels = cbor::walk(&block.bytes).map_err(|malformed| match malformed {
         Malformed::NotDagCbor => Unusable::NotDagCbor,

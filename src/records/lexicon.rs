@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use ipld_core::ipld::Ipld;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::fields::Map;
@@ -434,6 +435,19 @@ fn has_format(format: &str, value: &str) -> bool {
         "uri" => is_uri(value),
         _ => true,
     }
+}
+
+/// A hash of every lexicon by which records are graded. When it changes, stored grades are out of date.
+pub fn fingerprint() -> [u8; 32] {
+    let is_query = |document: &Value| document.pointer("/defs/main/type") == Some(&Value::from("query"));
+    let grades =
+        |source: &&&str| !serde_json::from_str::<Value>(source).is_ok_and(|document| is_query(&document));
+    let mut hash = Sha256::new();
+    for source in SOURCES.iter().filter(grades) {
+        hash.update(source);
+        hash.update([0]);
+    }
+    hash.finalize().into()
 }
 
 /// The lexicon documents by NSID, as they are served.

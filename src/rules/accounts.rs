@@ -9,9 +9,6 @@ use crate::tables::rows::{Account, AccountState, Source, Witness, Word};
 use crate::tables::view::{ReadRows, Rows, RowsError};
 use crate::tables::{Accounts, Sources};
 
-/// The status that purges an account's records.
-const DELETED: &str = "deleted";
-
 /// Whether the account of `did` is active. One that nobody has spoken of is.
 pub fn is_active(rows: &(impl Rows + ?Sized), did: &Did) -> Result<bool, RowsError> {
     Ok(state(rows, did)? == AccountState::Active)
@@ -40,20 +37,22 @@ impl Account {
 
     /// Notes a source's account event; one that is before the last is ignored.
     pub fn heard(&mut self, source: u32, word: Word) {
-        let witness = self.witness(source);
-        if witness.word.as_ref().is_none_or(|last| last.position <= word.position) {
-            witness.word = Some(word);
+        let last = &mut self.witness(source).word;
+        if last.as_ref().is_none_or(|last| last.position <= word.position) {
+            *last = Some(word);
         }
     }
 
-    /// The state that follows from what the sources said, and from a tombstone that is still there.
+    /// The state that follows from what the sources said, and from nothing else.
+    ///
+    /// A source that says `deactivated` after it said `deleted` is taken at its last word. What was purged is
+    /// gone and hidden either way, so that the tombstone ends, for all that anybody can see, only with
+    /// `active: true`.
     pub fn decide_state(&self, rows: &(impl Rows + ?Sized)) -> Result<AccountState, RowsError> {
         let word = deciding(rows, &self.witnesses)?.and_then(|witness| witness.word.as_ref());
         Ok(match word {
             None | Some(Word { active: true, .. }) => AccountState::Active,
-            Some(word) if word.status.as_deref() == Some(DELETED) => AccountState::Deleted,
-            // A tombstone ends only with `active: true`.
-            Some(_) if self.state == AccountState::Deleted => AccountState::Deleted,
+            Some(Word { deleted: true, .. }) => AccountState::Deleted,
             Some(_) => AccountState::Inactive,
         })
     }

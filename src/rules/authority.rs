@@ -12,15 +12,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::records::{NetworkGate, Signup};
+use crate::records::NetworkGate;
 use crate::rules::accounts;
-use crate::syntax::{Did, RecordKey};
+use crate::syntax::Did;
 use crate::tables::keys::{
-    InvitationId, RoundId, RoundRecordKey, StandingKey, write_person, write_round_author,
+    End, InvitationId, LinkKey, RoundId, RoundRecordKey, SignupKey, StandingKey, write_links, write_person,
+    write_round_author, write_signups_by, write_signups_naming,
 };
 use crate::tables::rows::{RoundTally, SignupFacts, Standing};
 use crate::tables::view::{Overlay, ReadRows, Rows, RowsError, prefix_of};
-use crate::tables::{Invitations, RoundTallies, Signups, Standings};
+use crate::tables::{Invitations, Links, RoundTallies, Signups, Standings};
 
 /// The number of the organizer, below every participant's.
 const ROOT: u32 = 0;
@@ -28,14 +29,6 @@ const ROOT: u32 = 0;
 /// The organizer's word needs no other.
 pub fn organizes(did: &Did, round: &RoundId) -> bool {
     *did == round.did
-}
-
-impl SignupFacts {
-    /// What the rules ask of a signup.
-    pub fn of(signup: &Signup) -> Self {
-        let invitation = signup.invitation.as_ref().and_then(InvitationId::from_uri);
-        Self { invitation, time: signup.time }
-    }
 }
 
 impl Standing {
@@ -99,15 +92,23 @@ impl<'a, 'b> Authority<'a, 'b> {
     }
 
     /// A usable signup appeared (`Some`) or went.
-    pub fn signup(&mut self, key: &RoundRecordKey, facts: Option<&SignupFacts>) -> Result<(), RowsError> {
+    pub fn signup(&mut self, key: &SignupKey, facts: Option<SignupFacts>) -> Result<(), RowsError> {
         match facts {
-            Some(facts) => self.rows.put::<Signups>(key, facts),
+            Some(facts) => self.rows.put::<Signups>(key, &facts),
             None => self.rows.delete::<Signups>(key),
         }
         let change = change_of(facts);
         self.update(&key.round, &key.author, |standing| add(&mut standing.signups, change))?;
-        self.touched.insert((key.round.clone(), key.author.clone()));
-        Ok(())
+        if organizes(&key.author, &key.round) {
+            // The one person whose signup needs no invitation in any mode.
+            self.touched.insert((key.round.clone(), key.author.clone()));
+        }
+        match &key.invitation {
+            Some(invitation) if invites(self.rows, invitation, &key.round, &key.author)? => {
+                self.link(&key.round, &invitation.did, &key.author, change)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A usable invitation appeared (`Some`, its invitee) or went.
@@ -119,8 +120,17 @@ impl<'a, 'b> Authority<'a, 'b> {
         }
         let change = change_of(invitee);
         self.update(&key.round, &key.author, |standing| add(&mut standing.invitations, change))?;
-        for person in before.iter().chain(invitee) {
-            self.touched.insert((key.round.clone(), person.clone()));
+        let id = InvitationId { did: key.author.clone(), rkey: key.rkey.clone() };
+        for (person, sign) in
+            before.iter().map(|person| (person, -1)).chain(invitee.map(|person| (person, 1)))
+        {
+            let naming = prefix_of::<Signups>(|out| write_signups_naming(&key.round, person, &id, out));
+            let mut count = 0;
+            for row in self.rows.scan::<Signups>(naming) {
+                row?;
+                count += sign;
+            }
+            self.link(&key.round, &key.author, person, count)?;
         }
         Ok(())
     }
@@ -131,9 +141,25 @@ impl<'a, 'b> Authority<'a, 'b> {
         let (before, after) =
             self.update(round, author, |standing| add(&mut standing.submissions, change))?;
         if before.meets(NetworkGate::Contributed) != after.meets(NetworkGate::Contributed) {
-            for invitee in invitees(self.rows, round, author)? {
-                self.touched.insert((round.clone(), invitee));
+            for invitee in linked(self.rows, round, End::Inviter, author) {
+                self.touched.insert((round.clone(), invitee?));
             }
+        }
+        Ok(())
+    }
+
+    /// So many more (or fewer) signups of `to` rest on invitations of `from`.
+    fn link(&mut self, round: &RoundId, from: &Did, to: &Did, change: i64) -> Result<(), RowsError> {
+        let (round, from, to) = (round.clone(), from.clone(), to.clone());
+        let out = LinkKey { round: round.clone(), end: End::Inviter, near: from.clone(), far: to.clone() };
+        let back = LinkKey { round: round.clone(), end: End::Invitee, near: to.clone(), far: from };
+        let before = self.rows.get::<Links>(&back)?.unwrap_or_default();
+        let mut after = before;
+        add(&mut after, change)?;
+        self.rows.put_or_delete::<Links>(&out, &after);
+        self.rows.put_or_delete::<Links>(&back, &after);
+        if (before == 0) != (after == 0) {
+            self.touched.insert((round, to));
         }
         Ok(())
     }
@@ -217,7 +243,7 @@ impl<'a, 'b> Authority<'a, 'b> {
         let hosted = if organizes(did, round) {
             standing.signups > 0
         } else {
-            standing.live && inviters(self.rows, round, did)?.contains(&round.did)
+            standing.live && is_linked(self.rows, round, &round.did, did)?
         };
         self.update(round, did, |standing| {
             standing.hosted = hosted;
@@ -244,9 +270,9 @@ impl<'a, 'b> Authority<'a, 'b> {
                 standing.set_number(gate, None);
                 Ok(())
             })?;
-            queue.extend(
-                invitees(self.rows, &round, &did)?.into_iter().map(|invitee| (round.clone(), invitee)),
-            );
+            for invitee in linked(self.rows, &round, End::Inviter, &did) {
+                queue.push_back((round.clone(), invitee?));
+            }
             fallen.push((round, did));
         }
         Ok(fallen)
@@ -262,7 +288,7 @@ impl<'a, 'b> Authority<'a, 'b> {
             let number = if organizes(&did, &round) {
                 Some(ROOT)
             } else {
-                support(self.rows, gate, &round, &did)?.map(|support| support.saturating_add(1))
+                support(self.rows, gate, &round, &did, ROOT)?.map(|support| support.saturating_add(1))
             };
             if number.is_none() {
                 continue;
@@ -271,23 +297,25 @@ impl<'a, 'b> Authority<'a, 'b> {
                 standing.set_number(gate, number);
                 Ok(())
             })?;
-            queue.extend(
-                invitees(self.rows, &round, &did)?.into_iter().map(|invitee| (round.clone(), invitee)),
-            );
+            for invitee in linked(self.rows, &round, End::Inviter, &did) {
+                queue.push_back((round.clone(), invitee?));
+            }
         }
         Ok(())
     }
 }
 
-/// The smallest number among those who pass the right on to `did`.
+/// The smallest number among those who pass the right on to `did`, or any that is below `enough`.
 fn support(
     rows: &(impl Rows + ?Sized),
     gate: NetworkGate,
     round: &RoundId,
     did: &Did,
+    enough: u32,
 ) -> Result<Option<u32>, RowsError> {
     let mut smallest: Option<u32> = None;
-    for inviter in inviters(rows, round, did)? {
+    for inviter in linked(rows, round, End::Invitee, did) {
+        let inviter = inviter?;
         let number = if organizes(&inviter, round) {
             Some(ROOT)
         } else {
@@ -296,6 +324,9 @@ fn support(
             standing.filter(|standing| standing.meets(gate)).and_then(|standing| standing.number(gate))
         };
         smallest = smallest.into_iter().chain(number).min();
+        if smallest.is_some_and(|smallest| smallest < enough) {
+            break;
+        }
     }
     Ok(smallest)
 }
@@ -311,7 +342,8 @@ pub fn is_witnessed(
     if organizes(&key.did, &key.round) {
         return Ok(standing.signups > 0);
     }
-    Ok(standing.live && support(rows, gate, &key.round, &key.did)?.is_some_and(|support| support < number))
+    Ok(standing.live
+        && support(rows, gate, &key.round, &key.did, number)?.is_some_and(|support| support < number))
 }
 
 fn change_of<T>(now: Option<T>) -> i64 {
@@ -339,14 +371,18 @@ impl RoundTally {
     }
 }
 
-/// The signups of one person to a round.
+/// The signups of one person to a round that name an invitation of `inviter`, or all of them.
 pub fn signups_of(
     rows: &(impl Rows + ?Sized),
     round: &RoundId,
     did: &Did,
-) -> Result<Vec<(RecordKey, SignupFacts)>, RowsError> {
-    let range = prefix_of::<Signups>(|key| write_round_author(round, did, key));
-    rows.scan::<Signups>(range).map(|row| row.map(|(key, facts)| (key.rkey, facts))).collect()
+    inviter: Option<&Did>,
+) -> Result<Vec<(SignupKey, SignupFacts)>, RowsError> {
+    let range = prefix_of::<Signups>(|key| match inviter {
+        Some(inviter) => write_signups_by(round, did, inviter, key),
+        None => write_round_author(round, did, key),
+    });
+    rows.scan::<Signups>(range).collect()
 }
 
 /// Whether an invitation is there, for this round and this person.
@@ -364,22 +400,19 @@ pub fn invites(
     Ok(rows.get::<Invitations>(&key)?.as_ref() == Some(invitee))
 }
 
-/// Who invited `did` to the round with an invitation that a signup of theirs names.
-fn inviters(rows: &(impl Rows + ?Sized), round: &RoundId, did: &Did) -> Result<BTreeSet<Did>, RowsError> {
-    let mut inviters = BTreeSet::new();
-    for (_, facts) in signups_of(rows, round, did)? {
-        if let Some(invitation) = facts.invitation
-            && !inviters.contains(&invitation.did)
-            && invites(rows, &invitation, round, did)?
-        {
-            inviters.insert(invitation.did);
-        }
-    }
-    Ok(inviters)
+/// Whether a signup of `to` rests on an invitation of `from`.
+fn is_linked(rows: &(impl Rows + ?Sized), round: &RoundId, from: &Did, to: &Did) -> Result<bool, RowsError> {
+    let key = LinkKey { round: round.clone(), end: End::Invitee, near: to.clone(), far: from.clone() };
+    Ok(rows.get::<Links>(&key)?.is_some())
 }
 
-/// Whom `did` has invited to the round.
-fn invitees(rows: &(impl Rows + ?Sized), round: &RoundId, did: &Did) -> Result<BTreeSet<Did>, RowsError> {
-    let range = prefix_of::<Invitations>(|key| write_round_author(round, did, key));
-    rows.scan::<Invitations>(range).map(|row| row.map(|(_, invitee)| invitee)).collect()
+/// Who is linked with `near`, which is this end of the links.
+pub fn linked<'a>(
+    rows: &'a (impl Rows + ?Sized),
+    round: &RoundId,
+    end: End,
+    near: &Did,
+) -> impl Iterator<Item = Result<Did, RowsError>> + 'a {
+    let range = prefix_of::<Links>(|key| write_links(round, end, near, key));
+    rows.scan::<Links>(range).map(|row| row.map(|(key, _)| key.far))
 }

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::records::{JoinMode, Signup};
-use crate::rules::authority::{invites, organizes, signups_of};
+use crate::rules::authority::{invites, linked, organizes, signups_of};
 use crate::rules::verdict::{OpenDoor, Verdict, invitation_used};
 use crate::syntax::{Did, RecordKey};
-use crate::tables::keys::{InvitationId, RecordId};
+use crate::tables::keys::{End, InvitationId, RecordId};
 use crate::tables::view::{Rows, RowsError};
 
 /// One invitation and the signup that rests on it.
@@ -64,17 +64,23 @@ fn layers_back(
 
 /// The links by which a participant got in: for each invitation the earliest signup that names it.
 fn links_to(rows: &(impl Rows + ?Sized), door: &OpenDoor, did: &Did) -> Result<Vec<Link>, RowsError> {
-    let mut signups = signups_of(rows, &door.round, did)?;
-    signups.sort_by(|(a_key, a), (b_key, b)| (a.time, a_key).cmp(&(b.time, b_key)));
-    let mut links: BTreeMap<InvitationId, Link> = BTreeMap::new();
-    for (signup, facts) in signups {
-        let Some(invitation) = facts.invitation else { continue };
-        if invites(rows, &invitation, &door.round, did)? && door.may_invite(rows, &invitation.did)?.is_ok() {
-            let link = Link { invitation: invitation.clone(), invitee: did.clone(), signup };
-            links.entry(invitation).or_insert(link);
+    let mut links: BTreeMap<InvitationId, (i64, Link)> = BTreeMap::new();
+    for inviter in linked(rows, &door.round, End::Invitee, did) {
+        let inviter = inviter?;
+        if door.may_invite(rows, &inviter)?.is_err() {
+            continue;
+        }
+        for (key, facts) in signups_of(rows, &door.round, did, Some(&inviter))? {
+            let Some(invitation) = key.invitation else { continue };
+            let known = links.get(&invitation).map(|(time, link)| (*time, &link.signup));
+            let is_earlier = known.is_none_or(|known| (facts.time, &key.rkey) < known);
+            if is_earlier && invites(rows, &invitation, &door.round, did)? {
+                let link = Link { invitation: invitation.clone(), invitee: did.clone(), signup: key.rkey };
+                links.insert(invitation, (facts.time, link));
+            }
         }
     }
-    Ok(links.into_values().collect())
+    Ok(links.into_values().map(|(_, link)| link).collect())
 }
 
 /// From the organizer down, the smallest invitation URI at each step.

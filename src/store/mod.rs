@@ -6,17 +6,20 @@
 #![allow(clippy::disallowed_methods, reason = "a shell: it owns a directory")]
 
 pub mod engine;
+mod frozen;
 mod memory;
 pub mod schema;
 mod sled;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::sled::Sled;
 use engine::{Engine, EngineError};
+pub use frozen::Frozen;
 pub use memory::Memory;
 
 use crate::tables::view::{Changes, Rows, RowsError};
@@ -77,6 +80,9 @@ pub enum StoreError {
         /// The version known here.
         known: u64,
     },
+    /// An import was interrupted: what is there is a part of something.
+    #[error("an import into this store did not finish: remove its directory and import again")]
+    HalfImported,
     /// The store's rows do not make sense.
     #[error(transparent)]
     Rows(#[from] RowsError),
@@ -93,6 +99,7 @@ pub enum StoreError {
 pub struct Store {
     engine: Arc<dyn Engine>,
     dir: Option<PathBuf>,
+    views: frozen::Views,
     _lock: Option<Arc<File>>,
 }
 
@@ -113,11 +120,13 @@ impl Store {
         if if_absent == IfAbsent::Fail && !engine_dir.try_exists().map_err(at)? {
             return Err(StoreError::Absent { dir: dir.to_owned() });
         }
-        fs::create_dir_all(dir).map_err(at)?;
+        // Only for the owner: whoever can reach the control socket can ask for everything.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at)?;
         let lock = lock(dir)?;
         let store = Self {
             engine: Arc::new(Sled::open(&engine_dir, cache_bytes)?),
             dir: Some(dir.to_owned()),
+            views: frozen::Views::default(),
             _lock: Some(Arc::new(lock)),
         };
         schema::check(&store, dir)?;
@@ -126,7 +135,12 @@ impl Store {
 
     /// A store that lives in memory and ends with the process.
     pub fn in_memory() -> Result<Self, StoreError> {
-        let store = Self { engine: Arc::new(Memory::default()), dir: None, _lock: None };
+        let store = Self {
+            engine: Arc::new(Memory::default()),
+            dir: None,
+            views: frozen::Views::default(),
+            _lock: None,
+        };
         schema::check(&store, Path::new("memory"))?;
         Ok(store)
     }
@@ -136,9 +150,14 @@ impl Store {
         self.engine.snapshot()
     }
 
+    /// The rows as of now, for as long as the caller likes, without keeping the writer waiting.
+    pub fn freeze(&self) -> Frozen {
+        Frozen::new(self)
+    }
+
     /// Writes changes as one: after this returns they survive a power cut, before it none of them is there.
     pub fn commit(&self, changes: Changes) -> Result<(), StoreError> {
-        Ok(self.engine.commit(changes)?)
+        self.views.around(changes, || self.snapshot(), |changes| Ok(self.engine.commit(changes)?))
     }
 
     /// Bytes that the store takes on disk.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Store, StoreError};
+use crate::records::lexicon;
 use crate::tables::Metas;
 use crate::tables::keys::MetaKey;
 use crate::tables::rows::Meta;
@@ -20,7 +21,7 @@ pub(super) fn check(store: &Store, dir: &Path) -> Result<(), StoreError> {
         let rows = store.snapshot();
         match rows.get::<Metas>(&MetaKey::Schema)? {
             Some(Meta::Number(version)) => Some(version),
-            Some(Meta::Bytes(_)) => {
+            Some(Meta::Bytes(_) | Meta::Unfinished(_)) => {
                 return Err(RowsError::Contradiction { what: "the schema version is no number" }.into());
             }
             None if is_empty(&*rows)? => None,
@@ -51,6 +52,7 @@ fn found_store(store: &Store) -> Result<(), StoreError> {
         let mut overlay = Overlay::new(&*rows);
         overlay.put::<Metas>(&MetaKey::Schema, &Meta::Number(VERSION));
         overlay.put::<Metas>(&MetaKey::Secret, &Meta::Bytes(secret));
+        overlay.put::<Metas>(&MetaKey::Lexicons, &Meta::Bytes(lexicon::fingerprint().to_vec()));
         overlay.into_changes()
     };
     store.commit(changes)

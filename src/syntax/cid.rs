@@ -46,6 +46,11 @@ impl Cid {
         digest.try_into().ok().map(|digest| Self::new(codec, digest))
     }
 
+    /// Whether it is the CID of DAG-CBOR, as every record's is.
+    pub fn is_dag_cbor(&self) -> bool {
+        self.0.get(1) == Some(&DAG_CBOR)
+    }
+
     /// Accepts the base32 text (`b…`, lowercase, 59 characters) of the one supported form.
     ///
     /// # Errors

@@ -14,7 +14,9 @@
 //! | `Chunks` | as `Records`, `\0`, number in two bytes | `cdid:plc:a/\x03self\0\x00\x01` |
 //! | `Rounds`, `RoundTallies` | the round's DID `/` its record key | `Rdid:plc:a/r1` |
 //! | `Standings` | person `\0` round | `pdid:plc:b\0did:plc:a/r1` |
-//! | `Signups`, `Invitations` | round `\0` author `/` record key | `udid:plc:a/r1\0did:plc:b/s1` |
+//! | `Signups` | round `\0` author `/` [inviter `/` invitation] `\0` record key | `udid:plc:a/r1\0did:plc:b/did:plc:a/i1\0s1` |
+//! | `Invitations` | round `\0` author `/` record key | `idid:plc:a/r1\0did:plc:a/i1` |
+//! | `Links` | round `\0` end, one byte, near `\0` far | `ldid:plc:a/r1\0>did:plc:a\0did:plc:b` |
 //! | `EventTallies` | event | `tdid:plc:a/community.lexicon.calendar.event/e1` |
 //! | `Rsvps` | event `\0` author `/` time in eight bytes, record key | `edid:…/e1\0did:plc:b/\x80…v1` |
 
@@ -43,6 +45,10 @@ pub enum MetaKey {
     Secret,
     /// The number that the next source gets.
     NextSource,
+    /// The hash of the lexicons by which the stored records were graded.
+    Lexicons,
+    /// Something that is done in many batches was begun and is not finished.
+    Unfinished,
 }
 
 /// What a source is known by.
@@ -112,6 +118,41 @@ pub struct RoundRecordKey {
     pub author: Did,
     /// The record's key.
     pub rkey: RecordKey,
+}
+
+/// A signup to a round, in the order in which one person's are asked for: by the invitation that they name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignupKey {
+    /// The round.
+    pub round: RoundId,
+    /// Whose record it is.
+    pub author: Did,
+    /// The invitation that it names, if that could be one.
+    pub invitation: Option<InvitationId>,
+    /// The record's key.
+    pub rkey: RecordKey,
+}
+
+/// Which end of a link a key begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Whom the right comes from.
+    Inviter,
+    /// Whom it goes to.
+    Invitee,
+}
+
+/// A link between two people in a round: a signup of one names an invitation of the other that is for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkKey {
+    /// The round.
+    pub round: RoundId,
+    /// Which end `near` is.
+    pub end: End,
+    /// The end that is asked about.
+    pub near: Did,
+    /// The other.
+    pub far: Did,
 }
 
 /// What RSVPs are grouped by: the text of their subject's URI.
@@ -246,6 +287,8 @@ impl Key for MetaKey {
             MetaKey::Position => b"position",
             MetaKey::Secret => b"secret",
             MetaKey::NextSource => b"next-source",
+            MetaKey::Lexicons => b"lexicons",
+            MetaKey::Unfinished => b"unfinished",
         });
     }
 
@@ -255,6 +298,8 @@ impl Key for MetaKey {
             b"position" => Some(MetaKey::Position),
             b"secret" => Some(MetaKey::Secret),
             b"next-source" => Some(MetaKey::NextSource),
+            b"lexicons" => Some(MetaKey::Lexicons),
+            b"unfinished" => Some(MetaKey::Unfinished),
             _ => None,
         }
     }
@@ -397,6 +442,74 @@ impl Key for RoundRecordKey {
         let (round, rest) = split_at(bytes, END)?;
         let (author, key) = split_at(rest, b'/')?;
         Some(Self { round: RoundId::read(round)?, author: Did::read(author)?, rkey: rkey(key)? })
+    }
+}
+
+/// Appends what every key of one person's signups to a round that name an inviter begins with.
+pub fn write_signups_by(round: &RoundId, author: &Did, inviter: &Did, out: &mut Vec<u8>) {
+    write_round_author(round, author, out);
+    write_repository(inviter, out);
+}
+
+/// Appends what every key of one person's signups to a round that name this invitation begins with.
+pub fn write_signups_naming(round: &RoundId, author: &Did, invitation: &InvitationId, out: &mut Vec<u8>) {
+    write_signups_by(round, author, &invitation.did, out);
+    out.extend_from_slice(invitation.rkey.as_str().as_bytes());
+    out.push(END);
+}
+
+impl Key for SignupKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        match &self.invitation {
+            Some(invitation) => write_signups_naming(&self.round, &self.author, invitation, out),
+            None => {
+                write_round_author(&self.round, &self.author, out);
+                out.push(END);
+            }
+        }
+        out.extend_from_slice(self.rkey.as_str().as_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (round, rest) = split_at(bytes, END)?;
+        let (author, rest) = split_at(rest, b'/')?;
+        let (invitation, key) = split_at(rest, END)?;
+        let invitation = if invitation.is_empty() {
+            None
+        } else {
+            let (did, key) = split_at(invitation, b'/')?;
+            Some(InvitationId { did: Did::read(did)?, rkey: rkey(key)? })
+        };
+        Some(Self { round: RoundId::read(round)?, author: Did::read(author)?, invitation, rkey: rkey(key)? })
+    }
+}
+
+/// Appends what the keys of all links at one end begin with.
+pub fn write_links(round: &RoundId, end: End, near: &Did, out: &mut Vec<u8>) {
+    write_round(round, out);
+    out.push(match end {
+        End::Inviter => b'>',
+        End::Invitee => b'<',
+    });
+    write_person(near, out);
+}
+
+impl Key for LinkKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_links(&self.round, self.end, &self.near, out);
+        self.far.write(out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (round, rest) = split_at(bytes, END)?;
+        let (end, rest) = rest.split_first()?;
+        let (near, far) = split_at(rest, END)?;
+        let end = match end {
+            b'>' => End::Inviter,
+            b'<' => End::Invitee,
+            _ => return None,
+        };
+        Some(Self { round: RoundId::read(round)?, end, near: Did::read(near)?, far: Did::read(far)? })
     }
 }
 

@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use keys::{
-    ChunkKey, EventKey, Key, MetaKey, RecordId, RoundId, RoundRecordKey, RsvpKey, SourceKey, StandingKey,
+    ChunkKey, EventKey, Key, LinkKey, MetaKey, RecordId, RoundId, RoundRecordKey, RsvpKey, SignupKey,
+    SourceKey, StandingKey,
 };
 use rows::{Account, EventTally, Meta, Record, RoundFacts, RoundTally, SignupFacts, Source, Standing};
 
@@ -69,9 +70,11 @@ tables! {
     /// What one person has and is in one round.
     Standings = b'p': StandingKey => Standing;
     /// The usable signups to a round, by person.
-    Signups = b'u': RoundRecordKey => SignupFacts;
+    Signups = b'u': SignupKey => SignupFacts;
     /// The usable invitations to a round, by inviter: the invitee.
     Invitations = b'i': RoundRecordKey => Did;
+    /// Who passes the right to invite on to whom, both ways, with the number of signups that say so.
+    Links = b'l': LinkKey => u32;
     /// How many there are in a round.
     RoundTallies = b'n': RoundId => RoundTally;
     /// The usable RSVPs to an event, by author, oldest first.

@@ -6,18 +6,27 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::event::BlockFault;
-use crate::records::{Body, Grade, JoinMode, Kind, NetworkGate};
+use crate::records::{Body, Deviation, JoinMode, Kind, NetworkGate, Unusable};
 use crate::syntax::{Cid, Datetime, Tid};
-
-use super::keys::InvitationId;
 
 /// A fact about the store itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Meta {
     /// A version or a count.
     Number(u64),
-    /// A secret.
+    /// A secret or a hash.
     Bytes(Vec<u8>),
+    /// What is not finished.
+    Unfinished(Unfinished),
+}
+
+/// Something that is done in many batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unfinished {
+    /// Everything derived is worked out anew from the stored records; it can be begun again at any time.
+    Rebuild,
+    /// Records are read from an export into a store that was empty.
+    Import,
 }
 
 /// How much there is in the store.
@@ -42,8 +51,10 @@ pub struct Totals {
 pub struct Source {
     /// The number by which account rows refer to it.
     pub id: u32,
-    /// How far it was applied: bytes of a dump, after decompression.
+    /// How far it was applied in the run that was the last: bytes of a dump, after decompression.
     pub offset: u64,
+    /// How far it was applied in any run. What lies before this was decided once, and is not decided again.
+    pub high_water: u64,
     /// The greatest `seq` or `time_us` that was applied.
     pub cursor: Option<u64>,
     /// Whether a dump was read to its end.
@@ -121,6 +132,8 @@ pub struct Word {
     pub active: bool,
     /// Why not.
     pub status: Option<Box<str>>,
+    /// The account is gone for good.
+    pub deleted: bool,
     /// When the event says it was sent.
     pub time: Option<Datetime>,
 }
@@ -133,13 +146,37 @@ pub struct Record {
     /// The revision that wrote it.
     pub rev: Tid,
     /// Its grade.
-    pub grade: Grade,
+    pub grade: GradeRow,
     /// What the rules read of it; absent when it is unusable.
     pub body: Option<Body>,
     /// What the decoder found wrong with it; needed to grade it again.
     pub fault: Option<BlockFault>,
     /// Its bytes, as they came.
     pub bytes: RecordBytes,
+}
+
+/// The grade of a stored record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GradeRow {
+    /// It passes its lexicon.
+    Conforming,
+    /// It fails it, here.
+    Deviating(Vec<Deviation>),
+    /// It fails it in more places than a row should hold; they are found again when they are asked for.
+    DeviatingMuch,
+    /// It has no effect.
+    Unusable(Unusable),
+}
+
+impl GradeRow {
+    /// The name under which it is shown.
+    pub fn name(&self) -> &'static str {
+        match self {
+            GradeRow::Conforming => "conforming",
+            GradeRow::Deviating(_) | GradeRow::DeviatingMuch => "deviating",
+            GradeRow::Unusable(_) => "unusable",
+        }
+    }
 }
 
 /// Where the bytes of a record are.
@@ -167,10 +204,8 @@ pub struct RoundFacts {
 }
 
 /// What the rules ask of a usable signup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignupFacts {
-    /// The invitation that it names, if that could be one.
-    pub invitation: Option<InvitationId>,
     /// When it says it was made, in microseconds since the epoch.
     pub time: i64,
 }

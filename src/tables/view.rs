@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
+use std::ops::Bound;
 
 use super::Table;
 use super::keys::Key;
@@ -222,21 +223,25 @@ impl Rows for Overlay<'_> {
     }
 
     fn scan_bytes(&self, range: Range, direction: Direction) -> Pairs<'_> {
-        let changed: Box<dyn Iterator<Item = Change<'_>>> = {
-            let from = self.changes.range(range.start.clone()..);
-            let end = range.end.clone();
-            let within = move |(key, _): &Change<'_>| end.as_ref().is_none_or(|end| *key < end);
-            match direction {
-                Direction::Ascending => Box::new(from.take_while(within)),
-                Direction::Descending => match &range.end {
-                    Some(end) => Box::new(self.changes.range(range.start.clone()..end.clone()).rev()),
-                    None => Box::new(from.rev()),
-                },
-            }
-        };
-        let base = self.base.scan_bytes(range, direction).peekable();
-        Box::new(Merged { base, changed: changed.peekable(), direction })
+        Box::new(merged(self.base, &self.changes, range, direction))
     }
+}
+
+/// The rows of a range with changes laid over them.
+pub fn merged<'a>(
+    base: &'a dyn Rows,
+    changes: &'a Changes,
+    range: Range,
+    direction: Direction,
+) -> impl Iterator<Item = Result<Pair, RowsError>> + 'a {
+    let end = range.end.clone().map_or(Bound::Unbounded, Bound::Excluded);
+    let changed = changes.range((Bound::Included(range.start.clone()), end));
+    let changed: Box<dyn Iterator<Item = Change<'a>> + 'a> = match direction {
+        Direction::Ascending => Box::new(changed),
+        Direction::Descending => Box::new(changed.rev()),
+    };
+    let base = base.scan_bytes(range, direction).peekable();
+    Merged { base, changed: changed.peekable(), direction }
 }
 
 /// Rows of the base with the changes laid over them.

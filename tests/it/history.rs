@@ -196,6 +196,7 @@ impl World {
             rev: tid(rev),
             origin: Origin::Firehose { since: None, data },
             ops: ops.into_iter().flatten().collect(),
+            damaged: Vec::new(),
         };
         self.pair(source, body, event::Event::Commit(real))
     }
@@ -214,6 +215,7 @@ impl World {
             rev: tid(rev),
             origin: Origin::Jetstream,
             ops: real.into_iter().collect(),
+            damaged: Vec::new(),
         };
         self.pair(source, body, event::Event::Commit(real))
     }

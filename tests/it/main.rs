@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod archives;
 mod documents;
 mod engines;
 mod harness;

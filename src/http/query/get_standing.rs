@@ -78,10 +78,10 @@ fn shown_signup(
     actor: &Did,
     participates: bool,
 ) -> Result<Option<(RecordId, Signup, Verdict)>, RowsError> {
-    let mut signups = signups_of(rows, round, actor)?;
-    signups.sort_by(|(a_key, a), (b_key, b)| (a.time, a_key).cmp(&(b.time, b_key)));
-    for (rkey, _) in signups {
-        let id = RecordId { did: actor.clone(), kind: Kind::Signup, rkey };
+    let mut signups = signups_of(rows, round, actor, None)?;
+    signups.sort_by(|(a_key, a), (b_key, b)| (a.time, &a_key.rkey).cmp(&(b.time, &b_key.rkey)));
+    for (key, _) in signups {
+        let id = RecordId { did: actor.clone(), kind: Kind::Signup, rkey: key.rkey };
         let Some(Body::Signup(signup)) = rows.get::<Records>(&id)?.and_then(|record| record.body) else {
             return Err(RowsError::Contradiction { what: "a signup of a round's index is not stored" });
         };

@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
+use crate::filing::totals;
 use crate::http::answer::{Call, VERSION};
 use crate::http::error::Failure;
 use crate::records::Kind;
-use crate::reduce::totals;
 use crate::tables::Sources;
 use crate::tables::view::ReadRows;
 

@@ -156,9 +156,9 @@ async fn says_how_the_service_is_doing() {
     world.network();
     world.put("dan", Kind::Signup, "s", json!({ "round": 7 }));
     world.account("eve", Some("deleted"));
-    let source = Source { id: 0, offset: 700, cursor: Some(41), finished: false };
+    let source = Source { id: 0, offset: 700, high_water: 700, cursor: Some(41), finished: false };
     world.source("a.frames", &source);
-    world.source("b.frames", &Source { id: 1, offset: 9, cursor: None, finished: true });
+    world.source("b.frames", &Source { id: 1, offset: 9, high_water: 9, cursor: None, finished: true });
     let status = world.get("app.guestlist.getStatus", &[("ignored", "yes")]).await;
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!((&status["ready"], &status["quarantined"]), (&json!(true), &json!(1)));

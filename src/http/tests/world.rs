@@ -95,7 +95,7 @@ impl World {
         let op = Op { collection: kind.nsid(), rkey: RecordKey::parse(rkey).unwrap(), write };
         self.apply(|number| {
             let rev = Tid::from_be_bytes((number << 10).to_be_bytes());
-            Event::Commit(Commit { did, rev, origin: Origin::Jetstream, ops: vec![op] })
+            Event::Commit(Commit { did, rev, origin: Origin::Jetstream, ops: vec![op], damaged: Vec::new() })
         });
     }
 

@@ -1,0 +1,325 @@
+//! The stored records as JSON Lines, and back.
+//!
+//! What `export --records` prints is everything that the derived state is a function of: the records, and
+//! what the sources said of accounts. Read into an empty store it gives the same digest. Format: CONTRACT §3.
+
+use std::io::{self, BufRead};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::codec::event::{Block, BlockFault};
+use crate::codec::json;
+use crate::filing;
+use crate::store::{Store, StoreError};
+use crate::syntax::{AtUri, Cid, Datetime, Did, Tid};
+use crate::tables::keys::{MetaKey, RecordId, SourceKey};
+use crate::tables::rows::{Account, AccountState, Marks, Meta, Source, Unfinished, Witness, Word};
+use crate::tables::view::{Overlay, ReadRows, Rows, RowsError};
+use crate::tables::{Accounts, Metas, Records, Sources};
+
+/// Lines that are imported in one batch.
+const BATCH_LINES: usize = 1000;
+
+/// An import failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// There is something in the store already.
+    #[error("the store is not empty: import into a new directory")]
+    NotEmpty,
+    /// The export cannot be read.
+    #[error("cannot read the export")]
+    Read(#[source] io::Error),
+    /// A line is not what an export has.
+    #[error("line {number} is no line of `export --records`: {what}")]
+    Line {
+        /// Its number, from 1.
+        number: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One line.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Account { did: Did, account: AccountLine },
+    Record(RecordLine),
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordLine {
+    uri: String,
+    cid: String,
+    rev: String,
+    record: Value,
+    /// The record's bytes, where its JSON does not carry them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes: Option<Value>,
+    /// What the decoder found wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fault: Option<BlockFault>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AccountLine {
+    state: StateName,
+    tracked: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rev: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rev_from_jetstream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
+    marks: Marks,
+    sources: Vec<WitnessLine>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StateName {
+    Active,
+    Inactive,
+    Deleted,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WitnessLine {
+    kind: String,
+    name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    fingerprint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rev: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    word: Option<WordLine>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WordLine {
+    position: u64,
+    active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    deleted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+}
+
+/// Gives each line, without its newline, to `write`: first the accounts, then the records.
+pub fn export<E: From<RowsError>>(
+    rows: &dyn Rows,
+    mut write: impl FnMut(&str) -> Result<(), E>,
+) -> Result<(), E> {
+    let sources: Vec<(SourceKey, Source)> = rows.scan_all::<Sources>().collect::<Result<_, _>>()?;
+    for row in rows.scan_all::<Accounts>() {
+        let (did, account) = row?;
+        write(&text(&Line::Account { did, account: account_line(account, &sources)? }))?;
+    }
+    for row in rows.scan_all::<Records>() {
+        let (id, record) = row?;
+        let block = filing::block_of(rows, &id, &record)?;
+        write(&text(&Line::Record(record_line(&id, record.rev, block))))?;
+    }
+    Ok(())
+}
+
+fn text(line: &Line) -> String {
+    serde_json::to_string(line).expect("a line of strings and numbers serialises")
+}
+
+fn account_line(account: Account, sources: &[(SourceKey, Source)]) -> Result<AccountLine, RowsError> {
+    let witness = |witness: Witness| {
+        let source = sources.iter().find(|(_, source)| source.id == witness.source);
+        let (key, _) =
+            source.ok_or(RowsError::Contradiction { what: "an account names a source that is not there" })?;
+        Ok(WitnessLine {
+            kind: key.kind.clone(),
+            name: key.name.clone(),
+            fingerprint: key.fingerprint.clone(),
+            rev: witness.rev.map(|rev| rev.to_string()),
+            word: witness.word.map(|word| WordLine {
+                position: word.position,
+                active: word.active,
+                status: word.status,
+                deleted: word.deleted,
+                time: word.time.map(|time| time.to_string()),
+            }),
+        })
+    };
+    let mut witnesses: Vec<WitnessLine> =
+        account.witnesses.into_iter().map(witness).collect::<Result<_, _>>()?;
+    // By name: the numbers of sources are this store's alone.
+    witnesses.sort_by(|a, b| (&a.kind, &a.name, &a.fingerprint).cmp(&(&b.kind, &b.name, &b.fingerprint)));
+    Ok(AccountLine {
+        state: match account.state {
+            AccountState::Active => StateName::Active,
+            AccountState::Inactive => StateName::Inactive,
+            AccountState::Deleted => StateName::Deleted,
+        },
+        tracked: account.tracked,
+        rev: account.rev.map(|rev| rev.to_string()),
+        rev_from_jetstream: account.rev_from_jetstream,
+        data: account.data.map(|data| data.to_string()),
+        marks: account.marks,
+        sources: witnesses,
+    })
+}
+
+fn record_line(id: &RecordId, rev: Tid, block: Block) -> RecordLine {
+    let has_dag_cbor = !matches!(block.fault, Some(BlockFault::NotDagCbor | BlockFault::TooDeep));
+    let record = if has_dag_cbor { json::decode_dag_cbor(&block.bytes) } else { None };
+    // JSON carries the record only if it leads back to the same bytes.
+    let carries =
+        |record: &Value| json::encode_dag_cbor(&record.to_string()).is_ok_and(|bytes| bytes == block.bytes);
+    let carried = record.as_ref().is_some_and(carries);
+    RecordLine {
+        uri: id.uri(),
+        cid: block.cid.to_string(),
+        rev: rev.to_string(),
+        record: record.unwrap_or_default(),
+        bytes: (!carried).then(|| json::from_bytes(&block.bytes)),
+        fault: block.fault,
+    }
+}
+
+/// Reads an export into an empty store. `progress` hears how many lines were read.
+pub fn import(
+    store: &Store,
+    lines: &mut dyn BufRead,
+    mut progress: impl FnMut(u64),
+) -> Result<(), ImportError> {
+    let is_empty = {
+        let rows = store.snapshot();
+        rows.scan_all::<Accounts>().next().is_none() && rows.scan_all::<Records>().next().is_none()
+    };
+    if !is_empty {
+        return Err(ImportError::NotEmpty);
+    }
+    write(store, |rows| {
+        rows.put::<Metas>(&MetaKey::Unfinished, &Meta::Unfinished(Unfinished::Import));
+        Ok(())
+    })?;
+    let mut lines = lines.lines().zip(1_u64..).peekable();
+    while lines.peek().is_some() {
+        write(store, |rows| {
+            for (line, number) in lines.by_ref().take(BATCH_LINES) {
+                let line = line.map_err(ImportError::Read)?;
+                take_in(rows, &line).map_err(|fault| fault.at(number))?;
+                progress(number);
+            }
+            Ok(())
+        })?;
+    }
+    write(store, |rows| {
+        rows.delete::<Metas>(&MetaKey::Unfinished);
+        Ok(())
+    })
+}
+
+fn write(
+    store: &Store,
+    change: impl FnOnce(&mut Overlay<'_>) -> Result<(), ImportError>,
+) -> Result<(), ImportError> {
+    let changes = {
+        let snapshot = store.snapshot();
+        let mut rows = Overlay::new(&*snapshot);
+        change(&mut rows)?;
+        rows.into_changes()
+    };
+    Ok(store.commit(changes)?)
+}
+
+/// Why one line was not taken in.
+enum Fault {
+    Line(String),
+    Rows(RowsError),
+}
+
+impl Fault {
+    fn at(self, number: u64) -> ImportError {
+        match self {
+            Fault::Line(what) => ImportError::Line { number, what },
+            Fault::Rows(error) => ImportError::Store(error.into()),
+        }
+    }
+}
+
+impl From<RowsError> for Fault {
+    fn from(error: RowsError) -> Self {
+        Fault::Rows(error)
+    }
+}
+
+/// A part of a line that is not what it should be.
+fn bad(what: &str) -> Fault {
+    Fault::Line(format!("bad {what}"))
+}
+
+fn take_in(rows: &mut Overlay<'_>, line: &str) -> Result<(), Fault> {
+    match serde_json::from_str(line).map_err(|error| Fault::Line(error.to_string()))? {
+        Line::Account { did, account } => {
+            let account = account_row(rows, account)?;
+            Ok(filing::restore_account(rows, &did, &account)?)
+        }
+        Line::Record(line) => {
+            let uri = AtUri::parse(&line.uri).map_err(|_| bad("uri"))?;
+            let id = RecordId::from_uri(&uri).ok_or_else(|| bad("uri"))?;
+            let rev = Tid::parse(&line.rev).map_err(|_| bad("rev"))?;
+            let block = block(&line)?;
+            Ok(filing::restore_record(rows, &id, rev, &block)?)
+        }
+    }
+}
+
+fn block(line: &RecordLine) -> Result<Block, Fault> {
+    let cid = Cid::parse(&line.cid).map_err(|_| bad("cid"))?;
+    let bytes = match &line.bytes {
+        Some(bytes) => json::to_bytes(bytes).ok_or_else(|| bad("bytes"))?,
+        None => json::encode_dag_cbor(&line.record.to_string()).map_err(|_| bad("record"))?,
+    };
+    if line.fault.is_none() && !cid.matches(&bytes) {
+        return Err(Fault::Line("the record does not hash to its cid".to_owned()));
+    }
+    Ok(Block { cid, bytes, fault: line.fault })
+}
+
+fn account_row(rows: &mut Overlay<'_>, line: AccountLine) -> Result<Account, Fault> {
+    let tid = |text: Option<String>| text.map(|text| Tid::parse(&text).map_err(|_| bad("rev"))).transpose();
+    let mut account = Account {
+        tracked: line.tracked,
+        state: match line.state {
+            StateName::Active => AccountState::Active,
+            StateName::Inactive => AccountState::Inactive,
+            StateName::Deleted => AccountState::Deleted,
+        },
+        rev: tid(line.rev)?,
+        rev_from_jetstream: line.rev_from_jetstream,
+        data: line.data.map(|data| Cid::parse(&data).map_err(|_| bad("data"))).transpose()?,
+        marks: line.marks,
+        witnesses: Vec::new(),
+    };
+    for witness in line.sources {
+        let key = SourceKey { kind: witness.kind, name: witness.name, fingerprint: witness.fingerprint };
+        let id = filing::source_row(rows, &key)?.id;
+        let time = |time: String| Datetime::parse(&time).map_err(|_| bad("time"));
+        let word = witness.word.map(|word| {
+            Ok::<_, Fault>(Word {
+                position: word.position,
+                active: word.active,
+                status: word.status,
+                deleted: word.deleted,
+                time: word.time.map(time).transpose()?,
+            })
+        });
+        let (rev, word) = (tid(witness.rev)?, word.transpose()?);
+        *account.witness(id) = Witness { source: id, rev, word };
+    }
+    Ok(account)
+}

@@ -1,0 +1,201 @@
+//! Questions to a store, answered by whoever holds it.
+//!
+//! A command that only reads is a question. Alone it is answered from the directory; beside a daemon it goes
+//! through `control.sock` in the data directory, which only its owner can reach, and is answered by the same
+//! code. One JSON line asks; the answer is lines, each after a mark: a space for output, `.` for the end, `!` for an
+//! error.
+#![allow(clippy::disallowed_methods, reason = "a shell: it owns a socket")]
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::http::explain;
+use crate::identity::Directory;
+use crate::store::Store;
+use crate::syntax::AtUri;
+use crate::{archive, check, export};
+
+/// The socket's name in the data directory.
+const SOCKET_FILE: &str = "control.sock";
+
+/// Questions that are answered at the same time. Each reads a view of its own, for which the store remembers
+/// what is overwritten meanwhile.
+const QUESTIONS_AT_ONCE: usize = 4;
+
+/// Bytes of a question: a long AT-URI fits.
+const QUESTION_BYTES_MAX: u64 = 65_536;
+
+/// How long the other side may take to send its question or to take a line of the answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A question that a command asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "lowercase")]
+pub enum Question {
+    /// The digest of the derived state.
+    Digest,
+    /// The derived state, one line a record.
+    Verdicts,
+    /// The stored records and accounts.
+    Records,
+    /// Whether everything derived agrees with the stored records.
+    Check,
+    /// What was decided of one record.
+    Explain {
+        /// The record.
+        uri: String,
+        /// As JSON rather than for a person.
+        json: bool,
+    },
+}
+
+/// What a question found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// What was asked for.
+    Answer,
+    /// Something that should not be.
+    Differences,
+}
+
+/// Where the lines of an answer go, without their newlines.
+pub type Lines<'a> = &'a mut dyn FnMut(&str) -> io::Result<()>;
+
+impl Question {
+    /// Answers from a store.
+    pub fn answer(&self, store: &Store, identities: &Directory, lines: Lines<'_>) -> anyhow::Result<Found> {
+        match self {
+            Question::Digest => lines(&export::digest(&store.freeze())?.0)?,
+            Question::Verdicts => {
+                export::verdicts(&store.freeze(), |line| anyhow::Ok(lines(line)?))?;
+            }
+            Question::Records => archive::export(&store.freeze(), |line| anyhow::Ok(lines(line)?))?,
+            Question::Check => return check_store(store, lines),
+            Question::Explain { uri, json } => {
+                let uri = AtUri::parse(uri).with_context(|| format!("{uri:?}"))?;
+                let explanation = explain(&*store.snapshot(), identities, &uri)?;
+                if *json {
+                    lines(&serde_json::to_string(&explanation)?)?;
+                } else {
+                    explanation.to_text().lines().try_for_each(lines)?;
+                }
+            }
+        }
+        Ok(Found::Answer)
+    }
+}
+
+fn check_store(store: &Store, lines: Lines<'_>) -> anyhow::Result<Found> {
+    let report = check::check(store, |_| {})?;
+    report.differences.iter().try_for_each(|difference| lines(difference))?;
+    let (records, accounts, differences) = (report.records, report.accounts, report.differences.len());
+    lines(&format!("{records} records, {accounts} accounts, {differences} differences"))?;
+    Ok(if differences == 0 { Found::Answer } else { Found::Differences })
+}
+
+/// The socket of a data directory by a path that is short enough for a socket, however long the directory's
+/// is; the file keeps that path valid.
+fn socket_path(dir: &Path) -> io::Result<(PathBuf, File)> {
+    let open = File::open(dir)?;
+    Ok((PathBuf::from(format!("/proc/self/fd/{}/{SOCKET_FILE}", open.as_raw_fd())), open))
+}
+
+/// Asks the process that holds a data directory. `None` if nobody listens there.
+///
+/// # Errors
+/// The connection broke, or the other side could not answer; its own words say why.
+pub fn ask(dir: &Path, question: &Question, lines: Lines<'_>) -> anyhow::Result<Option<Found>> {
+    let (path, _dir) = socket_path(dir)?;
+    let Ok(mut stream) = UnixStream::connect(path) else { return Ok(None) };
+    writeln!(stream, "{}", serde_json::to_string(question)?)?;
+    for line in BufReader::new(stream).lines() {
+        let line = line?;
+        match line.split_at_checked(1) {
+            Some((" ", line)) => lines(line)?,
+            Some((".", "differences")) => return Ok(Some(Found::Differences)),
+            Some((".", _)) => return Ok(Some(Found::Answer)),
+            Some(("!", error)) => anyhow::bail!("the daemon answered: {error}"),
+            _ => anyhow::bail!("the daemon answered something that this version does not know"),
+        }
+    }
+    anyhow::bail!("the daemon went away in the middle of its answer")
+}
+
+/// Answers questions on the socket of a data directory until it is dropped.
+pub struct Control {
+    path: PathBuf,
+}
+
+impl Control {
+    /// Begins to listen. The caller holds the directory, so a socket that is there already is a dead one's.
+    pub fn listen(store: Store, identities: Arc<Directory>, dir: &Path) -> io::Result<Self> {
+        let path = dir.join(SOCKET_FILE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let (short, _dir) = socket_path(dir)?;
+        let listener = UnixListener::bind(short)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || accept(&listener, &store, &identities))?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // A socket that stays behind is removed at the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn accept(listener: &UnixListener, store: &Store, identities: &Arc<Directory>) {
+    let busy = Arc::new(AtomicUsize::new(0));
+    for stream in listener.incoming() {
+        let Ok(stream) = stream else { continue };
+        let (store, identities, busy) = (store.clone(), Arc::clone(identities), Arc::clone(&busy));
+        let answering = thread::Builder::new().name("question".to_owned()).spawn(move || {
+            let turn = busy.fetch_add(1, Ordering::AcqRel);
+            // Whoever asked may have gone; there is nobody to tell.
+            let _ = converse(&stream, &store, &identities, turn < QUESTIONS_AT_ONCE);
+            busy.fetch_sub(1, Ordering::AcqRel);
+        });
+        if let Err(error) = answering {
+            tracing::warn!(%error, "cannot answer on the control socket");
+        }
+    }
+}
+
+fn converse(stream: &UnixStream, store: &Store, identities: &Directory, has_turn: bool) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut question = String::new();
+    io::Read::take(BufReader::new(stream), QUESTION_BYTES_MAX).read_line(&mut question)?;
+    let mut out = BufWriter::new(stream);
+    let answered = if has_turn {
+        serde_json::from_str::<Question>(&question)
+            .context("the question is not understood")
+            .and_then(|question| question.answer(store, identities, &mut |line| writeln!(out, " {line}")))
+    } else {
+        Err(anyhow::anyhow!("too many questions at once"))
+    };
+    match answered {
+        Ok(Found::Answer) => writeln!(out, ".")?,
+        Ok(Found::Differences) => writeln!(out, ".differences")?,
+        Err(error) => writeln!(out, "!{}", format!("{error:#}").replace('\n', " "))?,
+    }
+    out.flush()
+}
