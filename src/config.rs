@@ -5,10 +5,14 @@
 #![allow(clippy::disallowed_methods, reason = "a shell: it reads a file and the environment")]
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+use tracing_subscriber::filter::EnvFilter;
+
+use crate::ingest::dump::{self, DumpError};
 
 /// What environment variables begin with: `GUESTLIST_DATA_DIR`, `GUESTLIST_HTTP__BIND`.
 const ENV_PREFIX: &str = "GUESTLIST_";
@@ -35,6 +39,25 @@ pub enum ConfigError {
     /// A key is unknown or its value does not fit.
     #[error("the configuration does not fit")]
     Invalid(#[source] Box<toml::de::Error>),
+    /// A number is out of its range.
+    #[error("{key} = {value} is out of range: {} to {}", range.start(), range.end())]
+    OutOfRange {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: u64,
+        /// What it may be.
+        range: RangeInclusive<u64>,
+    },
+    /// The log filter is none.
+    #[error("telemetry.log is no filter: {filter:?}")]
+    LogFilter {
+        /// What was written.
+        filter: String,
+    },
+    /// A source's file is no dump, by its name.
+    #[error(transparent)]
+    Source(#[from] DumpError),
     /// An environment variable names no key.
     #[error(
         "the environment variable {name} names no setting: GUESTLIST_<SECTION>__<KEY> or GUESTLIST_DATA_DIR"
@@ -205,7 +228,28 @@ impl Config {
                 set(&mut table, key, value).ok_or_else(|| ConfigError::Variable { name: name.to_owned() })?;
             }
         }
-        table.try_into().map_err(|source| ConfigError::Invalid(Box::new(source)))
+        let config: Self = table.try_into().map_err(|source| ConfigError::Invalid(Box::new(source)))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// What types cannot say.
+    fn validate(&self) -> Result<(), ConfigError> {
+        let within = |key, value: u64, range: RangeInclusive<u64>| {
+            if range.contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { key, value, range }) }
+        };
+        let limits = &self.limits;
+        within("limits.batch_events", wide(limits.batch_events), 1..=100_000)?;
+        within("limits.queries_at_once", wide(limits.queries_at_once), 1..=10_000)?;
+        within("limits.drain_seconds", limits.drain_seconds, 0..=3_600)?;
+        within("store.cache_mb", self.store.cache_mb, 1..=1_048_576)?;
+        if EnvFilter::try_new(&self.telemetry.log).is_err() {
+            return Err(ConfigError::LogFilter { filter: self.telemetry.log.clone() });
+        }
+        for SourceConfig::Replay { path, .. } in &self.source {
+            dump::check_name(path)?;
+        }
+        Ok(())
     }
 
     /// Bytes of rows, as they are on disk, that are kept in memory.
@@ -220,8 +264,8 @@ impl Config {
 }
 
 /// Sets the key that a variable names; `None` if it names none.
-fn set(table: &mut Table, key: &str, value: &str) -> Option<()> {
-    let value = parse_value(value);
+fn set(table: &mut Table, key: &str, text: &str) -> Option<()> {
+    let value = parse_value(text);
     let key = key.to_lowercase();
     match key.split_once("__") {
         Some((section, key)) => {
@@ -229,11 +273,16 @@ fn set(table: &mut Table, key: &str, value: &str) -> Option<()> {
             section.as_table_mut()?.insert(key.to_owned(), value);
         }
         None if key == "data_dir" => {
-            table.insert(key, value);
+            // A directory may be called 2026.
+            table.insert(key, Value::String(text.to_owned()));
         }
         None => return None,
     }
     Some(())
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// A value as TOML has it, or else as plain text.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{DataDir, Failed, Failure};
 use crate::control::Question;
 use crate::identity::Directory;
+use crate::syntax::AtUri;
 
 /// Say what was decided of one record, and why
 ///
@@ -21,13 +22,13 @@ pub(super) struct Explain {
     #[arg(long)]
     json: bool,
     /// The record, as in at://did:plc:…/at.atjam.signup/…
-    #[arg(value_name = "AT-URI")]
-    uri: String,
+    #[arg(value_name = "AT-URI", value_parser = AtUri::parse)]
+    uri: AtUri,
 }
 
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
         let identities = Directory::load(&self.identities).map_err(Failed)?;
-        self.store.ask(&Question::Explain { uri: self.uri, json: self.json }, &identities)
+        self.store.ask(&Question::Explain { uri: self.uri.as_str().to_owned(), json: self.json }, &identities)
     }
 }

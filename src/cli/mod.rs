@@ -56,16 +56,17 @@ enum Command {
 /// The store that a command reads.
 #[derive(Debug, Args)]
 struct DataDir {
-    /// The directory of the store
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data_dir: PathBuf,
+    /// The directory of the store [default: data, or GUESTLIST_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 }
 
 impl DataDir {
     /// Answers a question from the store, or through the daemon that holds it.
     fn ask(&self, question: &Question, identities: &Directory) -> Result<(), Failure> {
-        let dir = &self.data_dir;
-        let found = match Store::open(dir, Config::default().cache_bytes(), IfAbsent::Fail) {
+        let config = self.config()?;
+        let dir = &config.data_dir;
+        let found = match Store::open(dir, config.cache_bytes(), IfAbsent::Fail) {
             Ok(store) => {
                 prepare(&store)?;
                 output::lines(|lines| question.answer(&store, identities, lines)).map_err(Failed)?
@@ -84,7 +85,17 @@ impl DataDir {
 
     /// Opens the store for a command that writes to it.
     fn open_to_write(&self, command: &str) -> Result<Store, Failure> {
-        open_to_write(&self.data_dir, Config::default().cache_bytes(), command)
+        let config = self.config()?;
+        open_to_write(&config.data_dir, config.cache_bytes(), command)
+    }
+
+    /// Defaults and the environment, with the flag on top.
+    fn config(&self) -> Result<Config, Failure> {
+        let mut config = Config::load(None)?;
+        if let Some(dir) = &self.data_dir {
+            config.data_dir.clone_from(dir);
+        }
+        Ok(config)
     }
 }
 
@@ -168,6 +179,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Found) => ExitCode::FAILURE,
+        // The reader of standard output went away, which is its right; nobody hears the rest.
         Err(Failure::Failed(error)) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure::Failed(error)) => {
             output::complain(&error);

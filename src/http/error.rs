@@ -30,8 +30,6 @@ pub(super) enum ApiError {
     BadQueryString,
     #[error("the parameter `{name}` is missing")]
     MissingParameter { name: &'static str },
-    #[error("one of the parameters `{one}` and `{other}` is needed")]
-    MissingBoth { one: &'static str, other: &'static str },
     #[error("the parameter `{name}` is given more than once")]
     RepeatedParameter { name: &'static str },
     #[error("the parameter `{name}` must be {expected}")]
@@ -67,7 +65,6 @@ impl ApiError {
         match self {
             ApiError::BadQueryString
             | ApiError::MissingParameter { .. }
-            | ApiError::MissingBoth { .. }
             | ApiError::RepeatedParameter { .. }
             | ApiError::BadParameter { .. }
             | ApiError::UnresolvedHandle { .. }
@@ -89,7 +86,6 @@ impl ApiError {
         match self {
             ApiError::BadQueryString
             | ApiError::MissingParameter { .. }
-            | ApiError::MissingBoth { .. }
             | ApiError::RepeatedParameter { .. }
             | ApiError::BadParameter { .. }
             | ApiError::UnresolvedHandle { .. }

@@ -100,6 +100,11 @@ fn format_of(path: &Path) -> Result<(Format, bool), DumpError> {
     Ok((format, zstd))
 }
 
+/// Whether a path can be a dump, by its name alone.
+pub fn check_name(path: &Path) -> Result<(), DumpError> {
+    if path.as_os_str() == STDIN { Ok(()) } else { format_of(path).map(|_| ()) }
+}
+
 impl Dump {
     /// Opens the dump at `path`, or standard input for [`STDIN`], and says which source it is. `wrap` may
     /// look at the raw bytes as they are read, of which there are so many where that is known.

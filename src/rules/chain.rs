@@ -12,6 +12,10 @@ use crate::syntax::{Did, RecordKey};
 use crate::tables::keys::{End, InvitationId, RecordId};
 use crate::tables::view::{Rows, RowsError};
 
+/// Links that are looked at for one chain. An honest round needs as many as its chains are long; one that is
+/// made to have very many ways to the organizer goes without.
+const LINKS_LOOKED_AT: usize = 20_000;
+
 /// One invitation and the signup that rests on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -23,7 +27,8 @@ pub struct Link {
     pub signup: RecordKey,
 }
 
-/// The links from the organizer to a signup whose verdict is valid by invitation; `None` for any other.
+/// The links from the organizer to a signup whose verdict is valid by invitation; `None` for any other, and
+/// where there are too many ways to look at all of them.
 pub fn chain(
     rows: &(impl Rows + ?Sized),
     door: &OpenDoor,
@@ -33,10 +38,7 @@ pub fn chain(
 ) -> Result<Option<Vec<Link>>, RowsError> {
     let Some(invitation) = invitation_used(signup, verdict) else { return Ok(None) };
     let last = Link { invitation, invitee: id.did.clone(), signup: id.rkey.clone() };
-    let Some(layers) = layers_back(rows, door, last)? else {
-        return Err(RowsError::Contradiction { what: "a valid signup has no chain" });
-    };
-    Ok(Some(forward(door, layers)))
+    Ok(layers_back(rows, door, last)?.map(|layers| forward(door, layers)))
 }
 
 /// Links grouped by how many more follow before the signup in question: first the one that it rests on,
@@ -46,6 +48,7 @@ fn layers_back(
     door: &OpenDoor,
     last: Link,
 ) -> Result<Option<Vec<Vec<Link>>>, RowsError> {
+    let mut looked_at = 0;
     let mut seen: BTreeSet<Did> = BTreeSet::from([last.invitee.clone()]);
     let mut layers = vec![vec![last]];
     while let Some(layer) = layers.last().filter(|layer| !layer.is_empty()) {
@@ -55,11 +58,16 @@ fn layers_back(
         let inviters: BTreeSet<Did> = layer.iter().map(|link| link.invitation.did.clone()).collect();
         let mut before = Vec::new();
         for inviter in inviters.into_iter().filter(|inviter| seen.insert(inviter.clone())) {
-            before.extend(links_to(rows, door, &inviter)?);
+            let links = links_to(rows, door, &inviter)?;
+            looked_at += links.len();
+            before.extend(links);
+            if looked_at > LINKS_LOOKED_AT {
+                return Ok(None);
+            }
         }
         layers.push(before);
     }
-    Ok(None)
+    Err(RowsError::Contradiction { what: "a valid signup has no chain" })
 }
 
 /// The links by which a participant got in: for each invitation the earliest signup that names it.

@@ -122,6 +122,32 @@ fn a_replay_killed_at_random_moments_goes_on_to_the_same_digest() {
 
 #[test]
 fn an_interrupted_replay_resumes_where_it_stopped() {
+    let (expected, undisturbed) = plain();
+    let mut resumed = 0;
+    for patience in [10, 20, 40, 80, 160] {
+        let dir = tempdir().unwrap();
+        let mut process = guestlist()
+            .args(["replay", "--batch", "3", "--data-dir"])
+            .arg(dir.path())
+            .arg(recording("medium.frames.zst"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // When the kill strikes is the point; nothing is expected to have happened by then.
+        std::thread::sleep(Duration::from_millis(patience));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let summary = replay(dir.path(), &[recording("medium.frames.zst")], &[]);
+        assert_eq!(summary["digest"], expected.as_str());
+        let (rest, all) = (summary["frames"].as_u64().unwrap(), undisturbed["frames"].as_u64().unwrap());
+        resumed += u32::from(rest < all);
+    }
+    assert!(resumed > 0, "no kill struck in the middle");
+}
+
+#[test]
+fn another_file_under_the_same_name_is_another_source() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("growing.frames");
     let frames = frames(&content("small-pds0.frames"));

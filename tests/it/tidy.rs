@@ -62,7 +62,16 @@ fn rank(module: &str) -> Option<usize> {
 fn mentioned(text: &str) -> Vec<&str> {
     let ends = |character: char| !character.is_alphanumeric() && character != '_';
     let name = |after: &'_ str| after.find(ends).map_or(after.len(), |end| end);
-    text.split("crate::").skip(1).map(|after| &after[..name(after)]).collect()
+    text.split("crate::")
+        .skip(1)
+        .flat_map(|after| match after.strip_prefix('{') {
+            // Several at once: each name at the top level of the braces.
+            Some(list) => {
+                list[..list.find("};").unwrap_or(0)].split(", ").map(|one| &one[..name(one)]).collect()
+            }
+            None => vec![&after[..name(after)]],
+        })
+        .collect()
 }
 
 #[test]

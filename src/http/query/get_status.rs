@@ -57,7 +57,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<Status, Failure> {
         sources.push(SourceView {
             name: key.name,
             kind: key.kind,
-            state: if source.finished { "finished" } else { "reading" },
+            state: if source.finished { "finished" } else { "unfinished" },
             cursor: source.cursor,
             position_bytes: source.offset,
         });

@@ -66,8 +66,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<SignupList, Failure> {
             })?;
             list.of_round(&paging, &round, author.as_ref())?
         }
-        (None, Some(author)) => list.of_author(&paging, &author)?,
-        (None, None) => return Err(ApiError::MissingBoth { one: "round", other: "author" }.into()),
+        (None, author) => list.of_author(&paging, author.as_ref())?,
     };
     Ok(SignupList { signups: page.items, cursor: page.cursor })
 }
@@ -100,11 +99,16 @@ impl Listing<'_> {
         })
     }
 
-    fn of_author(&self, paging: &Paging, author: &Did) -> Result<Page<SignupItem>, Failure> {
-        let range = prefix_of::<Records>(|key| write_collection(author, Kind::Signup, key));
+    /// The signups of one person, or of everybody, to whatever they name.
+    fn of_author(&self, paging: &Paging, author: Option<&Did>) -> Result<Page<SignupItem>, Failure> {
+        let range = prefix_of::<Records>(|key| {
+            if let Some(author) = author {
+                write_collection(author, Kind::Signup, key);
+            }
+        });
         paging.page::<Records, _>(self.call, range, |id, _| match live(self.call.rows, &id)? {
-            Some(record) => self.item(id, &record),
-            None => Ok(None),
+            Some(record) if id.kind == Kind::Signup => self.item(id, &record),
+            _ => Ok(None),
         })
     }
 

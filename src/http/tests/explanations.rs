@@ -166,7 +166,7 @@ async fn says_how_the_service_is_doing() {
     assert_eq!(status["records"][0], json!({ "collection": "at.atjam.invitation", "count": 2 }));
     assert_eq!(status["records"].as_array().unwrap().len(), Kind::ALL.len());
     let expected = json!([
-        { "name": "a.frames", "kind": "replay", "state": "reading", "cursor": 41, "positionBytes": 700 },
+        { "name": "a.frames", "kind": "replay", "state": "unfinished", "cursor": 41, "positionBytes": 700 },
         { "name": "b.frames", "kind": "replay", "state": "finished", "positionBytes": 9 },
     ]);
     assert_eq!(status["sources"], expected);
