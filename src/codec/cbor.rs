@@ -124,8 +124,13 @@ impl<'a> Reader<'a> {
         if self.argument(info)? != CID_TAG {
             return Err(Malformed::NotDagCbor);
         }
+        // A tag in a tag must not recurse, so what follows is looked at before it is read.
+        const BYTES: u8 = 2;
+        if self.rest.first().is_none_or(|first| first >> 5 != BYTES) {
+            return Err(Malformed::NotDagCbor);
+        }
         match self.head()? {
-            Head::Bytes([0, cid @ ..]) if AnyCid::try_from(cid).is_ok() => Ok(Head::Link(cid)),
+            Head::Bytes([0, cid @ ..]) if is_cid(cid) => Ok(Head::Link(cid)),
             _ => Err(Malformed::NotDagCbor),
         }
     }
@@ -179,6 +184,11 @@ impl<'a> Reader<'a> {
             _ => Ok(key),
         }
     }
+}
+
+/// Whether `bytes` are one CID of any form and nothing more.
+fn is_cid(mut bytes: &[u8]) -> bool {
+    AnyCid::read_bytes(&mut bytes).is_ok() && bytes.is_empty()
 }
 
 /// Walks over `bytes` as exactly one item: its levels, or what is wrong with it.
@@ -236,6 +246,18 @@ mod tests {
     fn survives_any_depth_without_recursion() {
         assert_eq!(walk(&nested(10_000)), Ok(10_000));
         assert_eq!(walk(&nested(2_000_000)), Err(Malformed::TooDeep));
+    }
+
+    #[test]
+    fn a_link_holds_one_cid_and_neither_another_tag_nor_anything_more() {
+        let cid = crate::syntax::Cid::compute_dag_cbor(b"any");
+        let link = [b"\xd8\x2a\x58\x25\0", &cid.as_bytes()[..]].concat();
+        assert_eq!(walk(&link), Ok(0));
+        let longer = [b"\xd8\x2a\x58\x26\0", &cid.as_bytes()[..], b"x"].concat();
+        assert_eq!(walk(&longer), Err(Malformed::NotDagCbor));
+        // Each tag once cost a stack frame.
+        let tags = [&b"\xd8\x2a".repeat(2_000_000), &link[..]].concat();
+        assert_eq!(walk(&tags), Err(Malformed::NotDagCbor));
     }
 
     #[test]
