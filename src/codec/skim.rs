@@ -7,7 +7,7 @@
 
 use super::cbor::{Head, Malformed, Reader};
 use super::event::Interest;
-use super::limits::{COMMIT_BLOCKS_BYTES_MAX, COMMIT_OPS_MAX, FRAME_DEPTH_MAX};
+use super::limits::{COMMIT_BLOCKS_BYTES_MAX, COMMIT_OPS_MAX, FRAME_BYTES_MAX, FRAME_DEPTH_MAX};
 use crate::syntax::{Did, Nsid, RecordKey, Tid};
 
 /// What the look found.
@@ -26,6 +26,9 @@ pub enum Skim<'a> {
 
 /// Looks at a frame.
 pub fn skim<'a>(frame: &'a [u8], interest: &impl Interest) -> Skim<'a> {
+    if frame.len() > FRAME_BYTES_MAX {
+        return Skim::Unclear;
+    }
     let mut reader = Reader::new(frame);
     match header_is_commit(&mut reader) {
         Ok(true) => commit(reader, interest).ok().flatten().unwrap_or(Skim::Unclear),
