@@ -134,7 +134,9 @@ fn sole_text<'a>(fields: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
 }
 
 fn link(fields: &Map<String, Value>) -> Option<Ipld> {
-    AnyCid::try_from(sole_text(fields, "$link")?).ok().map(Ipld::Link)
+    let text = sole_text(fields, "$link")?;
+    // The parser takes paths and other bases too; a link has one text only.
+    AnyCid::try_from(text).ok().filter(|cid| cid.to_string() == text).map(Ipld::Link)
 }
 
 fn bytes(fields: &Map<String, Value>) -> Option<Ipld> {
