@@ -192,18 +192,22 @@ impl Dump {
     }
 
     fn next_line(&mut self, buffer: &mut Vec<u8>) -> io::Result<Piece> {
-        let limit = u64::try_from(JETSTREAM_LINE_BYTES_MAX).unwrap_or(u64::MAX) + 1;
+        // Room for a carriage return and a newline, which are no part of the line.
+        let limit = u64::try_from(JETSTREAM_LINE_BYTES_MAX).unwrap_or(u64::MAX) + 2;
         let read = self.reader.by_ref().take(limit).read_until(b'\n', buffer)?;
         if read == 0 {
             return Ok(Piece::End);
         }
         self.offset += u64::try_from(read).unwrap_or(u64::MAX);
-        let whole = buffer.pop_if(|last| *last == b'\n').is_some() || buffer.len() < JETSTREAM_LINE_BYTES_MAX;
-        if whole {
-            buffer.pop_if(|last| *last == b'\r');
+        let ended = buffer.pop_if(|last| *last == b'\n').is_some();
+        let cut = !ended && read > JETSTREAM_LINE_BYTES_MAX + 1;
+        buffer.pop_if(|last| *last == b'\r');
+        if !cut && buffer.len() <= JETSTREAM_LINE_BYTES_MAX {
             return Ok(Piece::Whole);
         }
-        self.offset += skip_line(&mut self.reader)?;
+        if cut {
+            self.offset += skip_line(&mut self.reader)?;
+        }
         Ok(Piece::TooLarge)
     }
 }
