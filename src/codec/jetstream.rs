@@ -68,8 +68,11 @@ pub fn decode(line: &[u8], interest: &impl Interest) -> Message {
         return Message { position: None, body: Err(Reject::LineTooLarge) };
     }
     match serde_json::from_slice::<Wire<'_>>(line) {
-        Ok(wire) => Message { position: wire.time_us, body: body(&wire, interest) },
-        Err(_) => Message { position: None, body: Err(Reject::LineNotJson) },
+        // The parser would take a list of the values in their order too.
+        Ok(wire) if line.trim_ascii_start().starts_with(b"{") => {
+            Message { position: wire.time_us, body: body(&wire, interest) }
+        }
+        _ => Message { position: None, body: Err(Reject::LineNotJson) },
     }
 }
 
@@ -93,7 +96,8 @@ fn body(wire: &Wire<'_>, interest: &impl Interest) -> Result<Body, Reject> {
 }
 
 fn fields<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Result<T, Reject> {
-    serde_json::from_str(raw.ok_or(Reject::BadField)?.get()).map_err(|_| Reject::BadField)
+    let object = raw.map(RawValue::get).filter(|raw| raw.starts_with('{')).ok_or(Reject::BadField)?;
+    serde_json::from_str(object).map_err(|_| Reject::BadField)
 }
 
 fn commit(did: Did, wire: CommitWire<'_>, interest: &impl Interest) -> Result<Body, Reject> {
