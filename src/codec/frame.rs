@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use ipld_core::cid::Cid as AnyCid;
+use ipld_core::ipld::Ipld;
 use serde::Deserialize;
 use serde_bytes::Bytes;
 
@@ -87,8 +88,9 @@ struct AccountWire<'a> {
     seq: u64,
     did: &'a str,
     active: bool,
-    status: Option<&'a str>,
-    time: Option<&'a str>,
+    // These explain and decide nothing, so they may be anything.
+    status: Option<Ipld>,
+    time: Option<Ipld>,
 }
 
 #[derive(Deserialize)]
@@ -143,10 +145,7 @@ fn message(header: &Header<'_>, payload: &[u8], interest: &impl Interest) -> Res
         }
         (1, Some("#account")) => {
             let wire: AccountWire<'_> = fields(payload)?;
-            Ok(Message {
-                position: Some(wire.seq),
-                body: account(&wire).map(Event::Account).map(Body::Event),
-            })
+            Ok(Message { position: Some(wire.seq), body: account(wire).map(Event::Account).map(Body::Event) })
         }
         (1, Some("#info")) => {
             let wire: InfoWire<'_> = fields(payload)?;
@@ -273,11 +272,18 @@ fn sync(wire: &SyncWire<'_>) -> Result<Sync, Reject> {
     Ok(Sync { did, rev: signed.rev, event_rev, data: signed.data })
 }
 
-fn account(wire: &AccountWire<'_>) -> Result<Account, Reject> {
+fn text(value: Ipld) -> Option<String> {
+    match value {
+        Ipld::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn account(wire: AccountWire<'_>) -> Result<Account, Reject> {
     Ok(Account {
         did: did(wire.did)?,
         active: wire.active,
-        status: Account::status(wire.status),
-        time: wire.time.and_then(|time| Datetime::parse(time).ok()),
+        status: Account::status(wire.status.and_then(text).as_deref()),
+        time: wire.time.and_then(text).and_then(|time| Datetime::parse(&time).ok()),
     })
 }

@@ -50,10 +50,11 @@ struct CommitWire<'a> {
 #[derive(Deserialize)]
 struct AccountWire<'a> {
     active: bool,
+    // These explain and decide nothing, so they may be anything.
     #[serde(borrow)]
-    status: Option<Cow<'a, str>>,
+    status: Option<&'a RawValue>,
     #[serde(borrow)]
-    time: Option<Cow<'a, str>>,
+    time: Option<&'a RawValue>,
 }
 
 fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
@@ -142,10 +143,11 @@ fn block(wire: &CommitWire<'_>) -> Result<Block, Reject> {
 }
 
 fn account(did: Did, wire: AccountWire<'_>) -> Result<Account, Reject> {
+    let text = |raw: Option<&RawValue>| serde_json::from_str::<String>(raw?.get()).ok();
     Ok(Account {
         did,
         active: wire.active,
-        status: Account::status(wire.status.as_deref()),
-        time: wire.time.and_then(|time| Datetime::parse(&time).ok()),
+        status: Account::status(text(wire.status).as_deref()),
+        time: text(wire.time).and_then(|time| Datetime::parse(&time).ok()),
     })
 }
