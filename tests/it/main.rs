@@ -7,10 +7,14 @@
     reason = "a test fails by panicking, and is a shell of its own"
 )]
 
+mod agreement;
 mod answers;
 mod archives;
+mod bad_input;
 mod documents;
 mod engines;
+mod faults;
+mod frames;
 mod harness;
 mod history;
 mod interop;
@@ -20,3 +24,4 @@ mod recordings;
 mod replays;
 mod serving;
 mod tidy;
+mod usage;
