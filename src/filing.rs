@@ -19,8 +19,8 @@ use crate::tables::rows::{
 use crate::tables::view::{Overlay, ReadRows, Rows, RowsError, prefix_of};
 use crate::tables::{Accounts, Chunks, Metas, Records, Rounds, Sources, Totals};
 
-/// Bytes of a record that are kept in its row. sled must not be given values above 64 KiB, and writes what
-/// exceeds 128 KiB in one leaf to files that it never syncs; rows of this size keep its leaves far below.
+/// Bytes of a record that are kept in its row. sled must not be given values above 64 KiB, and writes a leaf
+/// that exceeds 128 KiB to a file of its own; rows of this size make that rare.
 const INLINE_BYTES_MAX: usize = 8192;
 
 /// Bytes of one chunk of a larger record, for the same reasons.

@@ -8,7 +8,9 @@ use guestlist::store::Store;
 use guestlist::tables::keys::SourceKey;
 use guestlist::tables::view::RowsError;
 use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use crate::history::{Pair, Sources, histories, play};
 use crate::model::Model;
@@ -16,12 +18,33 @@ use crate::model::Model;
 /// Fresh histories in a run; `GUESTLIST_HISTORIES` asks for more.
 const HISTORIES: u32 = 500;
 
-fn config() -> ProptestConfig {
+/// Bytes of a seed.
+const SEED_BYTES: usize = 32;
+
+/// Draws histories with a fresh seed, which is said, or with the one in `GUESTLIST_SEED`.
+fn for_histories<S: Strategy>(
+    name: &str,
+    strategy: &S,
+    test: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
     let asked = std::env::var("GUESTLIST_HISTORIES").ok().and_then(|asked| asked.parse().ok());
-    ProptestConfig {
-        cases: asked.unwrap_or(HISTORIES),
-        failure_persistence: None,
-        ..ProptestConfig::default()
+    let cases = asked.unwrap_or(HISTORIES);
+    let mut seed = [0; SEED_BYTES];
+    match std::env::var("GUESTLIST_SEED") {
+        Ok(text) => {
+            for (byte, digits) in seed.iter_mut().zip(text.as_bytes().chunks(2)) {
+                *byte = u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+            }
+        }
+        Err(_) => getrandom::fill(&mut seed).unwrap(),
+    }
+    let text: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Not through a macro, so that it is seen when the test passes too.
+    writeln!(std::io::stderr(), "{name}: {cases} histories, GUESTLIST_SEED={text}").unwrap();
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    if let Err(failure) = TestRunner::new_with_rng(config, rng).run(strategy, test) {
+        panic!("GUESTLIST_SEED={text}\n{failure}");
     }
 }
 
@@ -85,43 +108,50 @@ fn interleaved(pairs: &[Pair], choices: &[usize]) -> Vec<Pair> {
     mixed
 }
 
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn agrees_with_the_model_whatever_the_history_and_the_batches(moves in histories(60), batch in 1..40_usize) {
+#[test]
+fn agrees_with_the_model_whatever_the_history_and_the_batches() {
+    for_histories("model", &(histories(60), 1..40_usize), |(moves, batch)| {
         let pairs = play(&moves, Sources::Wild);
         let store = indexed(&pairs, batch);
         prop_assert_eq!(exported(&store), modelled(&pairs));
         prop_assert_eq!(check(&store, |_| {}).unwrap().differences, Vec::<String>::new());
-    }
+        Ok(())
+    });
+}
 
-    #[test]
-    fn any_order_across_repositories_gives_the_same_answers(
-        moves in histories(60), choices in prop::collection::vec(0..64_usize, 1..40), batch in 1..40_usize,
-    ) {
+#[test]
+fn any_order_across_repositories_gives_the_same_answers() {
+    let drawn = (histories(60), prop::collection::vec(0..64_usize, 1..40), 1..40_usize);
+    for_histories("order", &drawn, |(moves, choices, batch)| {
         let pairs = play(&moves, Sources::OneEach);
         let store = indexed(&interleaved(&pairs, &choices), batch);
         prop_assert_eq!(exported(&store), exported(&indexed(&pairs, 250)));
         prop_assert_eq!(check(&store, |_| {}).unwrap().differences, Vec::<String>::new());
-    }
+        Ok(())
+    });
+}
 
-    #[test]
-    fn a_history_told_twice_changes_nothing(moves in histories(40), batch in 1..40_usize) {
+#[test]
+fn a_history_told_twice_changes_nothing() {
+    for_histories("twice", &(histories(40), 1..40_usize), |(moves, batch)| {
         let pairs = play(&moves, Sources::Honest);
         let store = indexed(&pairs, batch);
         let once = exported(&store);
         // Behind what was told before, as in another dump with the same events.
         index(&store, pairs.iter(), batch, 1000);
         prop_assert_eq!(exported(&store), once);
-    }
+        Ok(())
+    });
+}
 
-    #[test]
-    fn the_same_dump_read_again_is_not_decided_again(moves in histories(40), batch in 1..40_usize) {
+#[test]
+fn the_same_dump_read_again_is_not_decided_again() {
+    for_histories("again", &(histories(40), 1..40_usize), |(moves, batch)| {
         let pairs = play(&moves, Sources::Wild);
         let store = indexed(&pairs, batch);
         let once = exported(&store);
         index(&store, pairs.iter(), batch, 1);
         prop_assert_eq!(exported(&store), once);
-    }
+        Ok(())
+    });
 }
