@@ -270,12 +270,27 @@ impl<'a, 'b> Authority<'a, 'b> {
                 standing.set_number(gate, None);
                 Ok(())
             })?;
-            for invitee in linked(self.rows, &round, End::Inviter, &did) {
-                queue.push_back((round.clone(), invitee?));
-            }
+            self.pass_on(&round, &did, &mut queue)?;
             fallen.push((round, did));
         }
         Ok(fallen)
+    }
+
+    /// Queues whoever may be in or out with `did`.
+    fn pass_on(
+        &self,
+        round: &RoundId,
+        did: &Did,
+        queue: &mut VecDeque<(RoundId, Did)>,
+    ) -> Result<(), RowsError> {
+        // The organizer's right to invite never hangs on being a participant.
+        if organizes(did, round) {
+            return Ok(());
+        }
+        for invitee in linked(self.rows, round, End::Inviter, did) {
+            queue.push_back((round.clone(), invitee?));
+        }
+        Ok(())
     }
 
     /// Takes in everybody whom a participant has invited, and whom they have, and so on.
@@ -297,9 +312,7 @@ impl<'a, 'b> Authority<'a, 'b> {
                 standing.set_number(gate, number);
                 Ok(())
             })?;
-            for invitee in linked(self.rows, &round, End::Inviter, &did) {
-                queue.push_back((round.clone(), invitee?));
-            }
+            self.pass_on(&round, &did, &mut queue)?;
         }
         Ok(())
     }

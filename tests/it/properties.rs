@@ -40,7 +40,8 @@ fn for_histories<S: Strategy>(
     }
     let text: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
     // Not through a macro, so that it is seen when the test passes too.
-    writeln!(std::io::stderr(), "{name}: {cases} histories, GUESTLIST_SEED={text}").unwrap();
+    let line = format!("{name}: {cases} histories, GUESTLIST_SEED={text}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     if let Err(failure) = TestRunner::new_with_rng(config, rng).run(strategy, test) {
