@@ -240,6 +240,24 @@ fn whole(engine: &str, place: &mut Place, rounds: u64) {
     );
 }
 
+/// The organizer of a round in which all were invited by them signs up and takes it back: nobody hangs on that.
+fn star(engine: &str, place: &mut Place, rounds: u64) {
+    let mut own = Commits::default();
+    let organizer = place.tree.jam.id.did.clone();
+    for _ in 0..rounds {
+        let (event, signup) = place.network.sign_up(&organizer, &place.tree.round, &place.tree.root);
+        own.add(place.alone(event));
+        place.assert_people(1);
+        let event = place.network.delete(&signup.id);
+        own.add(place.alone(event));
+        place.assert_people(0);
+    }
+    let title = format!("{engine}, {} people, all invited by the organizer", place.tree.people.len());
+    let limits = Some((COMMIT_MOST, READER_MOST));
+    let head = row!["", "commit", "longest", "processor", "reader's longest delay, median", "longest"];
+    table(&title, &[head, own.row("organizer's own signup", limits)]);
+}
+
 fn main() {
     let (small, large) = (argument("small", 1_000), argument("large", 100_000));
     let (depth, leaves, rounds) = (argument("depth", 10_000), argument("leaves", 100), argument("rounds", 7));
@@ -255,5 +273,6 @@ fn main() {
         let mut deep = Place::new(new(), depth, leaves, chain);
         edges(&format!("{engine}, the large one a chain"), &mut in_small, &mut deep, rounds);
         whole(&format!("{engine}, a chain"), &mut deep, rounds);
+        star(engine, &mut Place::new(new(), depth, leaves, |_| u64::MAX), rounds);
     }
 }
