@@ -10,18 +10,17 @@ mod measure;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use generate::{Mixture, wire};
 use guestlist::config::Config;
-use guestlist::delivery::{QUEUE_LEN, Tally};
+use guestlist::delivery::{Tally, queue};
+use guestlist::filing;
 use guestlist::indexer::Indexer;
 use guestlist::ingest::dump::Dump;
 use guestlist::ingest::replay::Replay;
 use guestlist::ingest::watch::Watch;
-use guestlist::reduce;
 use guestlist::store::{IfAbsent, Store};
 use measure::{argument, median, process_time, table};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +40,7 @@ fn write_dump(path: &Path, records: u64) {
 fn replay(dump: &Path, store: &Store, batch: usize) -> Tally {
     let watch = Watch::load(store).expect("a new store");
     let mut indexer = Indexer::new(store.clone(), batch).expect("a new store");
-    let (sender, deliveries) = sync_channel(QUEUE_LEN);
+    let (sender, deliveries) = queue();
     thread::scope(|scope| {
         let writer = scope.spawn(move || {
             let mut tally = Tally::default();
@@ -82,7 +81,7 @@ fn main() {
         let tally = replay(&dump, &store, batch);
         let (wall, processor) = (began.elapsed(), process_time().saturating_sub(processor));
         assert_eq!(tally.applied, records, "every commit is wanted: {tally:?}");
-        let totals = reduce::totals(&*store.snapshot()).expect("it reads");
+        let totals = filing::totals(&*store.snapshot()).expect("it reads");
         assert_eq!(totals.records.iter().sum::<u64>(), records, "every commit is a new record");
         let disk = store.bytes_on_disk().expect("it knows") >> 20;
         rows.push(row(round.to_string(), wall, processor, format!("{disk} MiB")));

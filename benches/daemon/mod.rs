@@ -2,13 +2,12 @@
 #![allow(dead_code, reason = "each program uses a part of it")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use guestlist::codec::event::Event;
 use guestlist::config::Config;
-use guestlist::delivery::{Delivery, Progress, Tally};
+use guestlist::delivery::{Delivery, Progress, Tally, queue};
 use guestlist::indexer::Indexer;
 use guestlist::records::{Body, Kind};
 use guestlist::rules::authority::signups_of;
@@ -74,24 +73,29 @@ impl Daemon {
 
     /// Applies events in one batch and says what that cost the writer.
     pub(crate) fn apply(&mut self, events: Vec<Event>) -> Cost {
-        let (sender, deliveries) = sync_channel(events.len());
-        for event in events {
-            self.seq += 1;
-            let source = SourceKey {
-                kind: "replay".to_owned(),
-                name: "generated".to_owned(),
-                fingerprint: String::new(),
-            };
-            let progress = Progress { offset: 0, cursor: Some(self.seq), finished: false };
-            let event = Some((self.seq, event));
-            sender
-                .send(Delivery { source, progress, tally: Tally::default(), event })
-                .expect("there is room");
-        }
-        drop(sender);
-        let (written, cost) = cost_of(|| self.indexer.run(&deliveries, |_| {}));
-        written.expect("it writes");
-        cost
+        let first = self.seq + 1;
+        self.seq += u64::try_from(events.len()).expect("few events");
+        let (sender, deliveries) = queue();
+        let send = move || {
+            for (seq, event) in (first..).zip(events) {
+                let source = SourceKey {
+                    kind: "replay".to_owned(),
+                    name: "generated".to_owned(),
+                    fingerprint: String::new(),
+                };
+                let progress = Progress { offset: seq, cursor: Some(seq), finished: false };
+                let event = Some((seq, event));
+                sender
+                    .send(Delivery { source, progress, tally: Tally::default(), event })
+                    .expect("the writer is there");
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(send);
+            let (written, cost) = cost_of(|| self.indexer.run(&deliveries, |_| {}));
+            written.expect("it writes");
+            cost
+        })
     }
 
     pub(crate) fn tally(&self, round: &RoundId) -> RoundTally {
@@ -105,8 +109,8 @@ pub(crate) fn standing(rows: &dyn Rows, round: &AtUri, did: &Did) -> Result<bool
     let Ok(door) = door(rows, round)? else { return Ok(false) };
     let participates = door.participates(rows, did)?;
     let may_invite = door.may_invite(rows, did)?.is_ok();
-    for (rkey, _) in signups_of(rows, &door.round, did)? {
-        let id = RecordId { did: did.clone(), kind: Kind::Signup, rkey };
+    for (key, _) in signups_of(rows, &door.round, did, None)? {
+        let id = RecordId { did: did.clone(), kind: Kind::Signup, rkey: key.rkey };
         let body: Option<Body> = rows.get::<Records>(&id)?.and_then(|record| record.body);
         body.map(|body| decide(rows, &id, &body)).transpose()?;
     }

@@ -99,7 +99,7 @@ impl Network {
         let since = self.revs.insert(did.clone(), rev);
         let data = Cid::compute_dag_cbor(&rev.to_be_bytes());
         let origin = Origin::Firehose { since, data };
-        Event::Commit(Commit { did: did.clone(), rev, origin, ops: vec![op] })
+        Event::Commit(Commit { did: did.clone(), rev, origin, ops: vec![op], damaged: Vec::new() })
     }
 
     /// A record at a place of its own choosing.

@@ -46,7 +46,7 @@ fn section(car: &mut Vec<u8>, parts: &[&[u8]]) {
 
 /// The frame of a commit of one operation, with its length before it as dumps have it.
 pub(crate) fn framed(seq: u64, event: &Event) -> Vec<u8> {
-    let Event::Commit(Commit { did, rev, origin: Origin::Firehose { since, .. }, ops }) = event else {
+    let Event::Commit(Commit { did, rev, origin: Origin::Firehose { since, .. }, ops, .. }) = event else {
         panic!("only commits of the firehose are framed")
     };
     let [op] = ops.as_slice() else { panic!("only commits of one operation are framed") };
