@@ -155,3 +155,33 @@ impl Rows for Snapshot<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Changes, Engine, Sled};
+
+    #[test]
+    fn a_commit_syncs_what_is_written_beside_the_data_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Sled::open(&dir.path().join("sled"), 1 << 20).unwrap();
+        let blob_dir = dir.path().join("sled").join(super::BLOB_DIR);
+        let there = || -> HashSet<_> {
+            std::fs::read_dir(&blob_dir).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+        };
+        let mut most = 0;
+        for number in 0..20_u8 {
+            // What the background flusher has moved since the last commit must be synced by this one too.
+            let before = there();
+            // Sixteen of these make a leaf that does not fit into the data file.
+            let rows: Changes = (0..16).map(|row| (vec![number, row], Some(vec![row; 20_000]))).collect();
+            engine.commit(rows).unwrap();
+            let synced = engine.blobs.lock().unwrap().synced.clone();
+            let missed = before.difference(&synced).filter(|name| blob_dir.join(name).exists());
+            assert_eq!(missed.count(), 0);
+            most = most.max(synced.len());
+        }
+        assert!(most > 0, "nothing was written beside the data file, so nothing was tested");
+    }
+}
