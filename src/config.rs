@@ -223,9 +223,10 @@ impl Config {
             table = text.parse().map_err(syntax)?;
         }
         for (name, value) in std::env::vars_os() {
-            let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+            let name = name.to_string_lossy();
             if let Some(key) = name.strip_prefix(ENV_PREFIX) {
-                set(&mut table, key, value).ok_or_else(|| ConfigError::Variable { name: name.to_owned() })?;
+                let named = value.to_str().and_then(|value| set(&mut table, key, value));
+                named.ok_or_else(|| ConfigError::Variable { name: name.clone().into_owned() })?;
             }
         }
         let config: Self = table.try_into().map_err(|source| ConfigError::Invalid(Box::new(source)))?;

@@ -28,7 +28,8 @@ struct Wire<'a> {
     version: u64,
     data: AnyCid,
     rev: &'a str,
-    #[serde(rename = "prev")]
+    // Null on nearly every commit, and there on all of them: named so that a missing key is an error.
+    #[serde(rename = "prev", deserialize_with = "Option::deserialize")]
     _prev: Option<AnyCid>,
     #[serde(borrow, rename = "sig")]
     _sig: &'a Bytes,

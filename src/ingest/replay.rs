@@ -95,7 +95,10 @@ impl<'a> Replay<'a> {
     /// Counts a message; returns what there is to apply.
     fn take(&mut self, message: Message) -> Option<(u64, Event)> {
         self.tally.frames += 1;
-        self.progress.cursor = self.progress.cursor.max(message.position);
+        if message.body.is_ok() {
+            // A message that says nothing well does not say well where it stands either.
+            self.progress.cursor = self.progress.cursor.max(message.position);
+        }
         match message.body {
             Ok(Body::Event(event)) => {
                 if let Event::Commit(commit) = &event {

@@ -1,9 +1,10 @@
 //! The embedded engine: sled 0.34, one tree.
 //!
 //! What was measured about it, and what follows: `flush` is no `fsync` on Linux, so the file `db` is synced
-//! after it, and so are the files that it puts beside it when a leaf grows large; batches are atomic across crashes, but a scan is not isolated from them, so a lock keeps a
-//! batch out while a snapshot is held; segments are collected by the background flusher alone, so that
-//! stays on; values above 64 KiB in one key and compression are avoided by the callers and the settings.
+//! after it, and so are the files that it puts beside it when a leaf grows large; batches are atomic across
+//! crashes, but a scan is not isolated from them, so a lock keeps a batch out while a snapshot is held;
+//! segments are collected by the background flusher alone, so that stays on; values above 64 KiB in one key
+//! and compression are avoided by the callers and the settings.
 #![allow(clippy::disallowed_methods, reason = "a shell: it syncs a file")]
 
 use std::collections::HashSet;
