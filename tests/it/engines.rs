@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use guestlist::store::engine::Engine;
-use guestlist::store::{Memory, Sled};
+use guestlist::store::{IfAbsent, Memory, Sled, Store};
 use guestlist::tables::view::{Changes, Direction, Overlay, Range, Rows};
 use proptest::prelude::*;
 use tempfile::{TempDir, tempdir};
@@ -58,6 +58,31 @@ fn a_snapshot_does_not_see_what_is_committed_after_it() {
         });
         assert_eq!(engine.snapshot().get_bytes(b"a").unwrap(), Some(b"new".to_vec()), "{name}");
     });
+}
+
+#[test]
+fn a_frozen_view_keeps_its_moment_while_commits_go_on() {
+    let dir = tempdir().unwrap();
+    for store in [Store::in_memory().unwrap(), Store::open(dir.path(), 1 << 20, IfAbsent::Create).unwrap()] {
+        let key = |number: u32| [&[b'~'][..], &number.to_be_bytes()].concat();
+        // More rows than one page of a view, so that pages are read on both sides of a commit.
+        let rows: Changes = (0..2000).map(|number| (key(number), Some(b"old".to_vec()))).collect();
+        store.commit(rows).unwrap();
+        let (view, ours) = (store.freeze(), Range::of_prefix(vec![b'~']));
+        let mut scan = view.scan_bytes(ours.clone(), Direction::Ascending);
+        let mut seen: Vec<_> = scan.by_ref().take(700).map(Result::unwrap).collect();
+        let changed = (0..2000).step_by(2).map(|number| (key(number), None));
+        let added = (2000..2500).map(|number| (key(number), Some(b"new".to_vec())));
+        store.commit(changed.chain(added).collect()).unwrap();
+        store.commit((0..2000).map(|number| (key(number), Some(b"newer".to_vec()))).collect()).unwrap();
+        seen.extend(scan.map(Result::unwrap));
+        assert_eq!(seen.len(), 2000);
+        assert!(seen.iter().all(|(_, value)| value == b"old"));
+        let back: Vec<_> = view.scan_bytes(ours, Direction::Descending).map(Result::unwrap).collect();
+        assert!(back.into_iter().rev().eq(seen));
+        assert_eq!(view.get_bytes(&key(2400)).unwrap(), None);
+        assert_eq!(store.snapshot().get_bytes(&key(1)).unwrap(), Some(b"newer".to_vec()));
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod frames;
 mod harness;
 mod history;
 mod interop;
+mod large;
 mod model;
 mod properties;
 mod recordings;

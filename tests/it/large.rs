@@ -1,0 +1,171 @@
+//! Rounds that are long and rounds that are wide: cut at the root, and mended.
+
+use guestlist::check::check;
+use guestlist::codec::event::{Block, Commit, Event, Op, Origin, Write};
+use guestlist::codec::json;
+use guestlist::delivery::{Delivery, Progress, Tally, queue};
+use guestlist::filing;
+use guestlist::http::explain;
+use guestlist::identity::Directory;
+use guestlist::indexer::Indexer;
+use guestlist::store::Store;
+use guestlist::syntax::{AtUri, Cid, Did, RecordKey, Tid};
+use guestlist::tables::RoundTallies;
+use guestlist::tables::keys::{RoundId, SourceKey};
+use guestlist::tables::rows::RoundTally;
+use guestlist::tables::view::ReadRows;
+use serde_json::{Value, json};
+
+/// A link to nothing in particular.
+const SOME_CID: &str = "bafyreiclp443lavogvhj3d2ob2cxbfuscni2k5jk7bebjzg7khl3esabwq";
+
+const TIME: &str = "2026-05-01T12:00:00Z";
+
+struct World {
+    store: Store,
+    indexer: Indexer,
+    waiting: Vec<Event>,
+    told: u64,
+}
+
+fn did(number: usize) -> Did {
+    Did::parse(&format!("did:web:p{number}.example")).unwrap()
+}
+
+fn round() -> RoundId {
+    RoundId { did: did(0), rkey: RecordKey::parse("r").unwrap() }
+}
+
+fn strong_ref(uri: &str) -> Value {
+    json!({ "uri": uri, "cid": SOME_CID })
+}
+
+impl World {
+    /// A network round of somebody who has numbered themselves 0.
+    fn new() -> Self {
+        let store = Store::in_memory().unwrap();
+        let indexer = Indexer::new(store.clone(), 1000).unwrap();
+        let mut world = World { store, indexer, waiting: Vec::new(), told: 0 };
+        let jam = strong_ref("at://did:web:p0.example/at.atjam.jam/j");
+        let round = json!({
+            "$type": "at.atjam.round", "jam": jam, "assignment": "play", "createdAt": TIME, "joinMode": "network",
+            "acceptedSubmissionTypes": ["fm.plyr.track"], "milestones": [{ "label": "results", "date": TIME }],
+        });
+        world.tell(0, "at.atjam.round", "r", Some(round));
+        world
+    }
+
+    /// Has somebody write a record, or delete it.
+    fn tell(&mut self, who: usize, collection: &'static str, rkey: &str, record: Option<Value>) {
+        self.told += 1;
+        let write = match record {
+            None => Write::Delete,
+            Some(record) => {
+                let bytes = json::encode_dag_cbor(&record.to_string()).unwrap();
+                Write::Put(Block { cid: Cid::compute_dag_cbor(&bytes), bytes, fault: None })
+            }
+        };
+        let rev = Tid::from_be_bytes(((1_700_000_000_000_000 + self.told) << 10).to_be_bytes());
+        let ops = vec![Op { collection, rkey: RecordKey::parse(rkey).unwrap(), write }];
+        let origin = Origin::Firehose { since: None, data: Cid::compute_dag_cbor(b"tree") };
+        self.waiting.push(Event::Commit(Commit { did: did(who), rev, origin, ops, damaged: Vec::new() }));
+    }
+
+    fn invite(&mut self, from: usize, to: usize) {
+        let round = strong_ref(&round().record().uri());
+        let record =
+            json!({ "$type": "at.atjam.invitation", "round": round, "invitee": did(to), "createdAt": TIME });
+        self.tell(from, "at.atjam.invitation", &format!("i{to}"), Some(record));
+    }
+
+    fn sign_up(&mut self, who: usize, by: usize) {
+        let invitation = format!("at://{}/at.atjam.invitation/i{who}", did(by));
+        let record = json!({
+            "$type": "at.atjam.signup", "round": strong_ref(&round().record().uri()),
+            "invitation": strong_ref(&invitation), "createdAt": TIME,
+        });
+        self.tell(who, "at.atjam.signup", "s", Some(record));
+    }
+
+    /// Has everything indexed that was told, and says what the round looks like.
+    fn settle(&mut self) -> RoundTally {
+        let events = std::mem::take(&mut self.waiting);
+        let first = self.told + 1 - events.len() as u64;
+        let (sender, deliveries) = queue();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for (seq, event) in (first..).zip(events) {
+                    let source =
+                        SourceKey { kind: "replay".into(), name: "told".into(), fingerprint: String::new() };
+                    let progress = Progress { offset: seq, cursor: Some(seq), finished: false };
+                    let event = Some((seq, event));
+                    sender.send(Delivery { source, progress, tally: Tally::default(), event }).unwrap();
+                }
+            });
+            self.indexer.run(&deliveries, |_| {}).unwrap();
+        });
+        self.store.snapshot().get::<RoundTallies>(&round()).unwrap().unwrap()
+    }
+
+    fn assert_checked(&self) {
+        assert_eq!(check(&self.store, |_| {}).unwrap().differences, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_chain_of_ten_thousand_invitations_falls_and_returns_with_its_root() {
+    const LENGTH: usize = 10_000;
+    let mut world = World::new();
+    for who in 1..=LENGTH {
+        world.invite(who - 1, who);
+        world.sign_up(who, who - 1);
+    }
+    assert_eq!(world.settle().network, 10_000);
+    let last = format!("at://{}/at.atjam.signup/s", did(LENGTH));
+    let explained =
+        explain(&*world.store.snapshot(), &Directory::default(), &AtUri::parse(&last).unwrap()).unwrap();
+    // The organizer, then an invitation and a signup for each link.
+    assert_eq!(explained.chain.unwrap().len(), 1 + 2 * LENGTH);
+
+    world.tell(0, "at.atjam.invitation", "i1", None);
+    assert_eq!(world.settle().network, 0);
+    world.invite(0, 1);
+    assert_eq!(world.settle().network, 10_000);
+    world.assert_checked();
+    assert_eq!(filing::totals(&*world.store.snapshot()).unwrap().records.iter().sum::<u64>(), 20_001);
+}
+
+#[test]
+fn a_wide_round_falls_and_returns_with_the_one_who_invited_everybody() {
+    const WIDTH: usize = 20_000;
+    let mut world = World::new();
+    world.invite(0, 1);
+    world.sign_up(1, 0);
+    for who in 2..WIDTH + 2 {
+        world.invite(1, who);
+        world.sign_up(who, 1);
+    }
+    assert_eq!(world.settle().network, 20_001);
+    world.tell(0, "at.atjam.invitation", "i1", None);
+    let cut = world.settle();
+    assert_eq!((cut.network, cut.signups, cut.open), (0, 20_001, 20_001));
+    world.invite(0, 1);
+    assert_eq!(world.settle().network, 20_001);
+    world.assert_checked();
+}
+
+#[test]
+fn signups_that_name_nothing_cost_the_same_however_many_there_are() {
+    // One author, one round, invitations that were never written: the walk that each would take is what
+    // this guards against. Twenty thousand take a fraction of a second, or minutes.
+    let mut world = World::new();
+    for number in 0..20_000 {
+        let record = json!({
+            "$type": "at.atjam.signup", "round": strong_ref(&round().record().uri()), "createdAt": TIME,
+            "invitation": strong_ref(&format!("at://{}/at.atjam.invitation/none{number}", did(2))),
+        });
+        world.tell(1, "at.atjam.signup", &format!("s{number}"), Some(record));
+    }
+    let tally = world.settle();
+    assert_eq!((tally.signups, tally.open, tally.network), (20_000, 1, 0));
+}
