@@ -204,13 +204,16 @@ impl OpenDoor {
 
     /// Whether `did` has a valid signup.
     pub fn participates(&self, rows: &(impl Rows + ?Sized), did: &Did) -> Result<bool, RowsError> {
-        let standing = self.standing(rows, did)?;
-        Ok(standing.live
+        Ok(self.takes_in(&self.standing(rows, did)?))
+    }
+
+    fn takes_in(&self, standing: &Standing) -> bool {
+        standing.live
             && match self.join_mode {
                 JoinMode::Open => standing.signups > 0,
                 JoinMode::Hosted => standing.hosted,
                 JoinMode::Network => standing.number(self.network_gate).is_some(),
-            })
+            }
     }
 
     /// Whether `did` may invite: the basis of their invitations, or why not.
@@ -221,16 +224,15 @@ impl OpenDoor {
         if self.join_mode == JoinMode::Hosted {
             return Ok(Err(Reason::InviterNotOrganizer));
         }
-        if !self.participates(rows, did)? {
+        let standing = self.standing(rows, did)?;
+        if !self.takes_in(&standing) {
             return Ok(Err(Reason::InviterNotParticipant));
         }
-        match self.join_mode {
-            JoinMode::Network if !self.standing(rows, did)?.meets(self.network_gate) => {
-                Ok(Err(Reason::InviterGateUnmet))
-            }
-            JoinMode::Network => Ok(Ok(Basis::Invited)),
-            JoinMode::Open | JoinMode::Hosted => Ok(Ok(Basis::Open)),
-        }
+        Ok(match self.join_mode {
+            JoinMode::Network if !standing.meets(self.network_gate) => Err(Reason::InviterGateUnmet),
+            JoinMode::Network => Ok(Basis::Invited),
+            JoinMode::Open | JoinMode::Hosted => Ok(Basis::Open),
+        })
     }
 
     /// Whether the invitation that a signup names lets `invitee` in.
