@@ -9,6 +9,7 @@
 use ipld_core::cid::Cid as AnyCid;
 
 use super::limits::DEPTH_EXAMINED_MAX;
+use crate::syntax::Cid;
 
 /// Why bytes are not acceptable DAG-CBOR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +189,8 @@ impl<'a> Reader<'a> {
 
 /// Whether `bytes` are one CID of any form and nothing more.
 fn is_cid(mut bytes: &[u8]) -> bool {
-    AnyCid::read_bytes(&mut bytes).is_ok() && bytes.is_empty()
+    // Nearly every link has the one form that repositories use, which takes no parser.
+    Cid::from_bytes(bytes).is_some() || (AnyCid::read_bytes(&mut bytes).is_ok() && bytes.is_empty())
 }
 
 /// Walks over `bytes` as exactly one item: its levels, or what is wrong with it.
