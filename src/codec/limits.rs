@@ -2,6 +2,10 @@
 //!
 //! A value over its bound is a counted rejection (see [`super::Reject`]) or an unusable record, never an
 //! error that stops the stream. Sources: atproto specs event-stream, sync, repository and data-model.
+//!
+//! Some implementations also bound the elements of a container (131,072), the bytes of a map key (8,192) and of
+//! a CID (100) in a record. Those are not here on purpose: the rules know no reason for them, and the bytes of
+//! the record bound them all.
 
 /// Bytes of one firehose frame. The sync spec's hard limit for the repository stream.
 pub const FRAME_BYTES_MAX: usize = 5_000_000;
