@@ -111,7 +111,12 @@ pub(crate) fn play(moves: &[Move], sources: Sources) -> Vec<Pair> {
         position: 0,
     };
     let mut pairs = Vec::new();
-    for drawn in moves {
+    // The organizers' rounds are there from the start, most of them network rounds, until moves change them.
+    let found = |who, slot| {
+        let write = Write { kind: 2, slot, target: 9, other: 3, flavour: 9, time: 5 };
+        Move::Commit { who, writes: vec![write], jetstream: false, rev: 9, source: 0 }
+    };
+    for drawn in [found(0, 0), found(0, 1), found(1, 0)].iter().chain(moves) {
         world.play(drawn, &mut pairs);
     }
     pairs
@@ -296,13 +301,15 @@ fn strong_ref(uri: String) -> Value {
 
 /// What a reference to a round says; deviates where its authority is a handle.
 fn round_uri(target: u8) -> (String, bool) {
-    let organizer = did(target % 2);
+    // Half of all references meet in one round: chains need company.
+    let (organizer, slot) = if target < 12 { (0, 0) } else { (target % 2, target / 2 % 2) };
+    let organizer = did(organizer);
     match target {
         20 => (format!("at://{organizer}/at.atjam.jam/jam"), false),
         21 => ("at://someone.example/at.atjam.round/r0".to_owned(), true),
         22 => (format!("at://{organizer}/at.atjam.round"), false),
         23 => (format!("at://{}", did(2)), false),
-        _ => (format!("at://{organizer}/at.atjam.round/r{}", target / 2 % 2), false),
+        _ => (format!("at://{organizer}/at.atjam.round/r{slot}"), false),
     }
 }
 
@@ -311,11 +318,12 @@ fn invitation_uri(who: u8, other: u8) -> (String, bool) {
         28 => (format!("at://{}/at.atjam.signup/s0", did(0)), false),
         29 => ("at://someone.example/at.atjam.invitation/i0".to_owned(), true),
         30 => (format!("at://{}/at.atjam.invitation", did(1)), false),
-        // Three out of four name the slot that an inviter uses for this person.
-        n => (
-            format!("at://{}/at.atjam.invitation/i{}", did(n % PEOPLE), if n < 24 { who } else { n % 3 }),
-            false,
-        ),
+        // Every second names the person before, and three of four the slot that an inviter uses for this one.
+        n => {
+            let inviter = if n.is_multiple_of(2) { (who + PEOPLE - 1) % PEOPLE } else { n / 2 % PEOPLE };
+            let slot = if n < 24 { who } else { n % 3 };
+            (format!("at://{}/at.atjam.invitation/i{slot}", did(inviter)), false)
+        }
     }
 }
 
@@ -337,13 +345,20 @@ fn op(who: u8, write: &Write) -> (model::Op, Option<event::Op>) {
     (op, known.map(|collection| event::Op { collection, rkey, write: real_write }))
 }
 
+/// Whom somebody invites: every second time the person after them, so that chains form.
+fn invitee(who: u8, other: u8) -> u8 {
+    if other.is_multiple_of(2) { (who + 1) % PEOPLE } else { other / 2 % PEOPLE }
+}
+
 type Content = (&'static str, String, Option<(Value, model::Record)>);
 
 fn content(who: u8, write: &Write) -> Content {
     let Write { kind, slot, target, other, flavour, .. } = *write;
     let (collection, key) = match kind {
         0 => ("at.atjam.signup", format!("s{slot}")),
-        1 => ("at.atjam.invitation", format!("i{}", if target % 4 == 0 { slot } else { other % PEOPLE })),
+        1 => {
+            ("at.atjam.invitation", format!("i{}", if target % 4 == 0 { slot } else { invitee(who, other) }))
+        }
         2 => ("at.atjam.round", format!("r{}", slot % 2)),
         3 => ("at.atjam.submission", format!("b{slot}")),
         // Keys with and without a time in them.
@@ -365,7 +380,7 @@ fn content(who: u8, write: &Write) -> Content {
         1 => {
             let (uri, handle) = round_uri(target);
             deviates(&mut deviations, handle, "/round/uri", "format");
-            json!({ "round": strong_ref(uri), "invitee": did(other % PEOPLE) })
+            json!({ "round": strong_ref(uri), "invitee": did(invitee(who, other)) })
         }
         2 => round(who, write, &mut deviations),
         3 => {
