@@ -111,7 +111,7 @@ fn interleaved(pairs: &[Pair], choices: &[usize]) -> Vec<Pair> {
 
 #[test]
 fn agrees_with_the_model_whatever_the_history_and_the_batches() {
-    for_histories("model", &(histories(60), 1..40_usize), |(moves, batch)| {
+    for_histories("model", &(histories(100), 1..40_usize), |(moves, batch)| {
         let pairs = play(&moves, Sources::Wild);
         let store = indexed(&pairs, batch);
         prop_assert_eq!(exported(&store), modelled(&pairs));
@@ -122,7 +122,7 @@ fn agrees_with_the_model_whatever_the_history_and_the_batches() {
 
 #[test]
 fn any_order_across_repositories_gives_the_same_answers() {
-    let drawn = (histories(60), prop::collection::vec(0..64_usize, 1..40), 1..40_usize);
+    let drawn = (histories(100), prop::collection::vec(0..64_usize, 1..40), 1..40_usize);
     for_histories("order", &drawn, |(moves, choices, batch)| {
         let pairs = play(&moves, Sources::OneEach);
         let store = indexed(&interleaved(&pairs, &choices), batch);
