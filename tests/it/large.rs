@@ -1,4 +1,4 @@
-//! Rounds that are long and rounds that are wide: cut at the root, and mended.
+//! Rounds that are long, wide or crossed: cut, and mended.
 
 use guestlist::check::check;
 use guestlist::codec::event::{Block, Commit, Event, Op, Origin, Write};
@@ -79,12 +79,17 @@ impl World {
     }
 
     fn sign_up(&mut self, who: usize, by: usize) {
+        self.sign_up_as("s", who, by);
+    }
+
+    /// Has somebody sign up on an invitation, with a record of this key.
+    fn sign_up_as(&mut self, rkey: &str, who: usize, by: usize) {
         let invitation = format!("at://{}/at.atjam.invitation/i{who}", did(by));
         let record = json!({
             "$type": "at.atjam.signup", "round": strong_ref(&round().record().uri()),
             "invitation": strong_ref(&invitation), "createdAt": TIME,
         });
-        self.tell(who, "at.atjam.signup", "s", Some(record));
+        self.tell(who, "at.atjam.signup", rkey, Some(record));
     }
 
     /// Has everything indexed that was told, and says what the round looks like.
@@ -133,6 +138,25 @@ fn a_chain_of_ten_thousand_invitations_falls_and_returns_with_its_root() {
     assert_eq!(world.settle().network, 10_000);
     world.assert_checked();
     assert_eq!(filing::totals(&*world.store.snapshot()).unwrap().records.iter().sum::<u64>(), 20_001);
+}
+
+#[test]
+fn somebody_with_two_inviters_stays_when_the_nearer_one_goes_and_so_do_those_below() {
+    let mut world = World::new();
+    // 0 invites 1 and 2, 2 invites 3; 4 is invited by 1 and, a step further from the organizer, by 3; 5 by 4.
+    for (from, to) in [(0, 1), (0, 2), (2, 3), (1, 4), (3, 4), (4, 5)] {
+        world.invite(from, to);
+        world.sign_up_as(&format!("s{from}"), to, from);
+        // One at a time: the order is what gives 4 its number by way of 1.
+        world.settle();
+    }
+    world.tell(0, "at.atjam.invitation", "i1", None);
+    assert_eq!(world.settle().network, 4, "1 is out; 2, 3, 4 and 5 are in");
+    world.tell(2, "at.atjam.invitation", "i3", None);
+    assert_eq!(world.settle().network, 1, "only 2 is in");
+    world.invite(0, 1);
+    assert_eq!(world.settle().network, 4, "1 is back, and 4 and 5 with them");
+    world.assert_checked();
 }
 
 #[test]
