@@ -202,13 +202,13 @@ pub fn import(
     if !is_empty {
         return Err(ImportError::NotEmpty);
     }
-    write(store, |rows| {
+    store.write::<ImportError>(|rows| {
         rows.put::<Metas>(&MetaKey::Unfinished, &Meta::Unfinished(Unfinished::Import));
         Ok(())
     })?;
     let mut lines = lines.lines().zip(1_u64..).peekable();
     while lines.peek().is_some() {
-        write(store, |rows| {
+        store.write::<ImportError>(|rows| {
             for (line, number) in lines.by_ref().take(BATCH_LINES) {
                 let line = line.map_err(ImportError::Read)?;
                 take_in(rows, &line).map_err(|fault| fault.at(number))?;
@@ -217,23 +217,10 @@ pub fn import(
             Ok(())
         })?;
     }
-    write(store, |rows| {
+    store.write::<ImportError>(|rows| {
         rows.delete::<Metas>(&MetaKey::Unfinished);
         Ok(())
     })
-}
-
-fn write(
-    store: &Store,
-    change: impl FnOnce(&mut Overlay<'_>) -> Result<(), ImportError>,
-) -> Result<(), ImportError> {
-    let changes = {
-        let snapshot = store.snapshot();
-        let mut rows = Overlay::new(&*snapshot);
-        change(&mut rows)?;
-        rows.into_changes()
-    };
-    Ok(store.commit(changes)?)
 }
 
 /// Why one line was not taken in.

@@ -9,7 +9,7 @@ use crate::records::lexicon;
 use crate::store::{Store, StoreError};
 use crate::tables::keys::{MetaKey, RecordId};
 use crate::tables::rows::{Meta, Record, Unfinished};
-use crate::tables::view::{Direction, Overlay, Range, ReadRows, RowsError, key_of, prefix_of};
+use crate::tables::view::{Direction, Range, ReadRows, RowsError, key_of, prefix_of};
 use crate::tables::{
     Accounts, EventTallies, Invitations, Links, Metas, Records, RoundTallies, Rounds, Rsvps, Signups,
     Standings, Table, Totals,
@@ -41,7 +41,7 @@ pub fn needed(store: &Store) -> Result<Option<Cause>, StoreError> {
 
 /// Rebuilds a store. `progress` hears how many records were done.
 pub fn rebuild(store: &Store, mut progress: impl FnMut(u64)) -> Result<(), StoreError> {
-    write(store, |rows| {
+    store.write::<StoreError>(|rows| {
         rows.put::<Metas>(&MetaKey::Unfinished, &Meta::Unfinished(Unfinished::Rebuild));
         Ok(())
     })?;
@@ -63,24 +63,11 @@ pub fn rebuild(store: &Store, mut progress: impl FnMut(u64)) -> Result<(), Store
         progress(done);
         left = after;
     }
-    write(store, |rows| {
+    store.write::<StoreError>(|rows| {
         rows.delete::<Metas>(&MetaKey::Unfinished);
         rows.put::<Metas>(&MetaKey::Lexicons, &Meta::Bytes(lexicon::fingerprint().to_vec()));
         Ok(())
     })
-}
-
-fn write(
-    store: &Store,
-    change: impl FnOnce(&mut Overlay<'_>) -> Result<(), RowsError>,
-) -> Result<(), StoreError> {
-    let changes = {
-        let snapshot = store.snapshot();
-        let mut rows = Overlay::new(&*snapshot);
-        change(&mut rows)?;
-        rows.into_changes()
-    };
-    store.commit(changes)
 }
 
 /// Removes every row of a table.
@@ -104,7 +91,7 @@ fn accounts(store: &Store) -> Result<(), StoreError> {
     let frozen = store.freeze();
     let mut rows = frozen.scan_all::<Accounts>().peekable();
     while rows.peek().is_some() {
-        write(store, |overlay| {
+        store.write::<StoreError>(|overlay| {
             for row in rows.by_ref().take(BATCH_ROWS) {
                 let (did, mut account) = row?;
                 account.state = account.decide_state(overlay)?;
@@ -128,8 +115,8 @@ fn regrade(store: &Store, range: Range) -> Result<(u64, Option<Range>), StoreErr
         };
         page.map(block).collect::<Result<_, RowsError>>()?
     };
-    write(store, |rows| {
-        records.iter().try_for_each(|(id, rev, block)| filing::restore_record(rows, id, *rev, block))
+    store.write::<StoreError>(|rows| {
+        Ok(records.iter().try_for_each(|(id, rev, block)| filing::restore_record(rows, id, *rev, block))?)
     })?;
     let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
     let last = records.last().map(|(id, ..)| id);

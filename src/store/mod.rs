@@ -22,7 +22,7 @@ use engine::{Engine, EngineError};
 pub use frozen::Frozen;
 pub use memory::Memory;
 
-use crate::tables::view::{Changes, Rows, RowsError};
+use crate::tables::view::{Changes, Overlay, Rows, RowsError};
 
 /// The file whose lock says that the directory is in use; it holds the owner's process number.
 const LOCK_FILE: &str = "lock";
@@ -153,6 +153,23 @@ impl Store {
     /// The rows as of now, for as long as the caller likes, without keeping the writer waiting.
     pub fn freeze(&self) -> Frozen {
         Frozen::new(self)
+    }
+
+    /// Has `change` write to an overlay of the rows as they are, and commits what it wrote.
+    ///
+    /// # Errors
+    /// Those of `change`, with nothing written, and those of [`Store::commit`].
+    pub fn write<E: From<StoreError>>(
+        &self,
+        change: impl FnOnce(&mut Overlay<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let changes = {
+            let snapshot = self.snapshot();
+            let mut rows = Overlay::new(&*snapshot);
+            change(&mut rows)?;
+            rows.into_changes()
+        };
+        Ok(self.commit(changes)?)
     }
 
     /// Writes changes as one: after this returns they survive a power cut, before it none of them is there.
