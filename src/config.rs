@@ -320,6 +320,21 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_cannot_work_is_refused_before_anything_starts() {
+        for (key, value) in [
+            ("STORE__CACHE_MB", "0"),
+            ("LIMITS__QUERIES_AT_ONCE", "0"),
+            ("LIMITS__QUERIES_AT_ONCE", "9000000000000000000"),
+            ("LIMITS__BATCH_EVENTS", "0"),
+            ("TELEMETRY__LOG", "a=b=c"),
+        ] {
+            let config = with(&[(key, value)]).unwrap().unwrap();
+            assert!(config.validate().is_err(), "{key} = {value}");
+        }
+        assert!(Config::default().validate().is_ok());
+    }
+
+    #[test]
     fn an_unknown_variable_is_an_error() {
         assert!(with(&[("DATADIR", "x")]).is_none());
         assert!(with(&[("HTTP__BND", "x")]).unwrap().is_err());

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::records::{JoinMode, Signup};
+use crate::records::Signup;
 use crate::rules::authority::{invites, linked, organizes, signups_of};
 use crate::rules::verdict::{OpenDoor, Verdict, invitation_used};
 use crate::syntax::{Did, RecordKey};
@@ -106,9 +106,4 @@ fn forward(door: &OpenDoor, layers: Vec<Vec<Link>>) -> Vec<Link> {
         chain.push(link);
     }
     chain
-}
-
-/// Whether signups to this round have chains at all.
-pub fn has_chains(door: &OpenDoor) -> bool {
-    door.join_mode != JoinMode::Open
 }

@@ -97,6 +97,19 @@ fn serves_what_it_replayed_and_stops_when_it_is_told() {
     assert_eq!(standing["verdict"], serde_json::json!({ "status": "valid", "basis": "invited" }));
     assert_eq!(standing["chain"].as_array().unwrap().len(), 3);
     assert_eq!(get(&daemon.address, "/xrpc/_health").0, 200);
+    // Who has this answer already is told so, until the store changes.
+    let tag = head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    for (known, status) in [(tag, "304"), ("\"another\"", "200")] {
+        let mut stream = TcpStream::connect(&daemon.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let asks = format!(
+            "GET {STANDING} HTTP/1.1\r\nHost: x\r\nIf-None-Match: {known}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(asks.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
     signal(&daemon.process, "TERM");
     assert!(wait(&mut daemon.process).success());
     check(&dir.path().join("data"));
