@@ -160,6 +160,22 @@ fn somebody_with_two_inviters_stays_when_the_nearer_one_goes_and_so_do_those_bel
 }
 
 #[test]
+fn a_chain_may_pass_through_its_own_end() {
+    let mut world = World::new();
+    // 0 invites 1, 1 invites 2, and 2 invites 1 once more: the second signup of 1 rests on their first.
+    for (from, to) in [(0, 1), (1, 2), (2, 1)] {
+        world.invite(from, to);
+        world.sign_up_as(&format!("s{from}"), to, from);
+    }
+    world.settle();
+    let second = AtUri::parse(&format!("at://{}/at.atjam.signup/s2", did(1))).unwrap();
+    let explained = explain(&*world.store.snapshot(), &Directory::default(), &second).unwrap();
+    let steps: Vec<Value> = serde_json::to_value(explained.chain).unwrap().as_array().unwrap().clone();
+    let authors: Vec<_> = steps[1..].iter().map(|step| step["author"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(authors, [0, 1, 1, 2, 2, 1].map(|who| did(who).to_string()));
+}
+
+#[test]
 fn a_wide_round_falls_and_returns_with_the_one_who_invited_everybody() {
     const WIDTH: usize = 20_000;
     let mut world = World::new();
