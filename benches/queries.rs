@@ -23,7 +23,7 @@ use guestlist::codec::event::Event;
 use guestlist::config::Config;
 use guestlist::http::{Limits, Service, router};
 use guestlist::syntax::Did;
-use measure::{argument, fraction, median, micros, quantile, table, within};
+use measure::{argument, fraction, median, memory, micros, quantile, table, within};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -143,5 +143,5 @@ fn main() {
             row("listSignups, 50 items", "during a replay", &busy.list),
         ],
     );
-    println!("  the replay wrote {rate:.0} events a second meanwhile");
+    println!("  the replay wrote {rate:.0} events a second meanwhile; {}", memory());
 }

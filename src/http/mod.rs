@@ -10,6 +10,7 @@ mod answer;
 mod cursor;
 mod error;
 mod explanation;
+mod memo;
 mod page;
 mod params;
 mod query;
