@@ -177,7 +177,7 @@ fn a_chain_may_pass_through_its_own_end() {
 
 #[test]
 fn a_wide_round_falls_and_returns_with_the_one_who_invited_everybody() {
-    const WIDTH: usize = 20_000;
+    const WIDTH: usize = 100_000;
     let mut world = World::new();
     world.invite(0, 1);
     world.sign_up(1, 0);
@@ -185,12 +185,12 @@ fn a_wide_round_falls_and_returns_with_the_one_who_invited_everybody() {
         world.invite(1, who);
         world.sign_up(who, 1);
     }
-    assert_eq!(world.settle().network, 20_001);
+    assert_eq!(world.settle().network, 100_001);
     world.tell(0, "at.atjam.invitation", "i1", None);
     let cut = world.settle();
-    assert_eq!((cut.network, cut.signups, cut.open), (0, 20_001, 20_001));
+    assert_eq!((cut.network, cut.signups, cut.open), (0, 100_001, 100_001));
     world.invite(0, 1);
-    assert_eq!(world.settle().network, 20_001);
+    assert_eq!(world.settle().network, 100_001);
     world.assert_checked();
 }
 
