@@ -6,7 +6,8 @@
 //! the journal is cleared the file `db` is synced after it, and so are the files that sled puts beside it
 //! when a leaf grows large; finding a row takes microseconds, so rows that were found are kept; segments are
 //! collected by the background flusher alone, so that stays on; values above 64 KiB in one key and
-//! compression are avoided by the callers and the settings.
+//! compression are avoided by the callers and the settings; keys are escaped, because sled loses its way among
+//! those with bytes of 255.
 #![allow(clippy::disallowed_methods, reason = "a shell: it syncs a file")]
 
 use std::collections::HashSet;
@@ -23,6 +24,7 @@ use quick_cache::sync::Cache;
 use sled::IVec;
 
 use super::engine::{Engine, EngineError};
+use super::escape::{escaped, unescaped};
 use super::generations::{Generations, Visit};
 use super::journal::Journal;
 use crate::tables::view::{Changes, Direction, Pair, Pairs, Range, Rows, RowsError, merged};
@@ -142,11 +144,11 @@ impl Tree {
             match value {
                 Some(value) => {
                     let value = IVec::from(value.as_slice());
-                    self.tree.insert(key, value.clone()).map_err(failed)?;
+                    self.tree.insert(escaped(key), value.clone()).map_err(failed)?;
                     self.kept.insert(key.clone(), value);
                 }
                 None => {
-                    self.tree.remove(key).map_err(failed)?;
+                    self.tree.remove(escaped(key)).map_err(failed)?;
                     self.kept.remove(key.as_slice());
                 }
             }
@@ -221,17 +223,17 @@ impl Rows for Tree {
         if let Some(value) = self.kept.get(key) {
             return Ok(Some(value.to_vec()));
         }
-        let Some(value) = self.tree.get(key).map_err(failed)? else { return Ok(None) };
+        let Some(value) = self.tree.get(escaped(key)).map_err(failed)? else { return Ok(None) };
         self.kept.insert(key.to_vec(), value.clone());
         Ok(Some(value.to_vec()))
     }
 
     fn scan_bytes(&self, range: Range, direction: Direction) -> Pairs<'_> {
-        let end = range.end.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = self.tree.range::<Vec<u8>, _>((Bound::Included(range.start), end));
+        let end = range.end.as_deref().map_or(Bound::Unbounded, |end| Bound::Excluded(escaped(end)));
+        let rows = self.tree.range((Bound::Included(escaped(&range.start)), end));
         let pair = |row: sled::Result<(IVec, IVec)>| -> Result<Pair, RowsError> {
             let (key, value) = row.map_err(failed)?;
-            Ok((key.to_vec(), value.to_vec()))
+            Ok((unescaped(&key), value.to_vec()))
         };
         match direction {
             Direction::Ascending => Box::new(rows.map(pair)),

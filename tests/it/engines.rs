@@ -87,6 +87,31 @@ fn a_frozen_view_keeps_its_moment_while_commits_go_on() {
 }
 
 #[test]
+fn a_scan_from_the_end_gets_past_any_keys() {
+    // Leaves of many shapes: what counts is that one begins where nothing is left, and the one before it
+    // right after four of the greatest bytes.
+    for before in 16..32_u8 {
+        on_each(|engine, name| {
+            let key =
+                |time: [u8; 8], number: u8| [b"a/", &time[..], format!("k{number:03}").as_bytes()].concat();
+            let last = |number| key([128, 0, 0, 4, 255, 255, 255, 255], number);
+            let after = key([128, 0, 0, 5, 0, 0, 0, 0], 0);
+            let others = (0..8).map(|number| vec![b'b', b'/', number]);
+            let rows = (0..before).map(last).chain([after.clone()]).chain(others);
+            let rows: Changes = rows.map(|key| (key, Some(Vec::new()))).collect();
+            // The second time over sled looks at its leaves and cuts them.
+            engine.commit(rows.clone()).unwrap();
+            engine.commit(rows).unwrap();
+            engine.commit(Changes::from([(after, None)])).unwrap();
+            let rows = engine.snapshot();
+            let found = rows.scan_bytes(Range::of_prefix(b"a/".to_vec()), Direction::Descending);
+            let found: Vec<_> = found.map(|row| row.unwrap().0).collect();
+            assert!(found.into_iter().eq((0..before).rev().map(last)), "{name}, {before}");
+        });
+    }
+}
+
+#[test]
 fn keys_of_every_length_and_values_up_to_the_chunk_size_are_kept() {
     on_each(|engine, name| {
         for length in [1, 100, 6000] {
