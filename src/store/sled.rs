@@ -71,6 +71,8 @@ struct Durable {
     journal: Journal,
     data_file: File,
     blobs: Blobs,
+    /// A batch was begun and not finished: sled may have a part of it, and only the journal has the rest.
+    unfinished: bool,
 }
 
 struct Snapshot<'a> {
@@ -105,7 +107,7 @@ impl Sled {
         let journal =
             Journal::open(&dir.join(JOURNAL_FILE), |changes| tree.write(&changes).map_err(io::Error::other));
         let journal = journal.map_err(|source| EngineError::new("read its journal", source))?;
-        let mut durable = Durable { journal, data_file, blobs };
+        let mut durable = Durable { journal, data_file, blobs, unfinished: false };
         if durable.journal.bytes() > 0 {
             durable.checkpoint(&tree.tree)?;
         }
@@ -122,12 +124,14 @@ impl Engine for Sled {
 
     fn commit(&self, changes: Changes) -> Result<(), EngineError> {
         let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        durable.begin()?;
         durable.journal.append(&changes).map_err(|source| EngineError::new("write a batch", source))?;
         let generation = self.generations.publish(changes);
         self.tree.write(&generation.changes)?;
         if durable.journal.bytes() > JOURNAL_BYTES_MAX {
             durable.checkpoint(&self.tree.tree)?;
         }
+        durable.unfinished = false;
         Ok(())
     }
 
@@ -158,6 +162,16 @@ impl Tree {
 }
 
 impl Durable {
+    /// A batch begins. After one that failed, or in which a thread panicked, none does: whether it is there
+    /// is found out at the next opening.
+    fn begin(&mut self) -> Result<(), EngineError> {
+        if std::mem::replace(&mut self.unfinished, true) {
+            let before = io::Error::other("a batch before it was not finished");
+            return Err(EngineError::new("write a batch", before));
+        }
+        Ok(())
+    }
+
     /// Brings sled's files to the disk, after which the journal is not needed.
     fn checkpoint(&mut self, tree: &sled::Db) -> Result<(), EngineError> {
         tree.flush().map_err(|source| EngineError::new("write its files", source))?;
@@ -210,6 +224,9 @@ impl Drop for Sled {
     fn drop(&mut self) {
         // Nothing acknowledged depends on this; it only spares the next start some recovery.
         let durable = self.durable.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if durable.unfinished {
+            return;
+        }
         let _ = durable.checkpoint(&self.tree.tree);
     }
 }
@@ -259,7 +276,7 @@ impl Rows for Snapshot<'_> {
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Changes, Engine, Sled};
+    use super::{Changes, Direction, Engine, Range, Sled};
 
     #[test]
     fn a_checkpoint_syncs_what_is_written_beside_the_data_file() {
@@ -284,5 +301,26 @@ mod tests {
             most = most.max(synced.len());
         }
         assert!(most > 0, "nothing was written beside the data file, so nothing was tested");
+    }
+
+    #[test]
+    fn a_batch_that_was_begun_is_finished_at_the_next_opening_even_after_an_orderly_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Sled::open(dir.path(), 1 << 20).unwrap();
+        let row = |key: u8, value: &str| (vec![key], Some(value.into()));
+        engine.commit((0..9).map(|key| row(key, "old")).collect()).unwrap();
+        // As a commit does in which sled fails or panics midway.
+        let mut durable = engine.durable.lock().unwrap();
+        durable.begin().unwrap();
+        durable.journal.append(&(0..9).map(|key| row(key, "new")).collect()).unwrap();
+        engine.tree.write(&(0..4).map(|key| row(key, "new")).collect()).unwrap();
+        drop(durable);
+        assert!(engine.commit(Changes::from([row(9, "later")])).is_err());
+        drop(engine);
+        let engine = Sled::open(dir.path(), 1 << 20).unwrap();
+        let rows = engine.snapshot();
+        let found = rows.scan_bytes(Range { start: Vec::new(), end: None }, Direction::Ascending);
+        let found: Vec<_> = found.map(|row| row.unwrap().1).collect();
+        assert_eq!(found, vec![b"new"; 9]);
     }
 }
