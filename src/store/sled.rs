@@ -43,7 +43,7 @@ const JOURNAL_FILE: &str = "journal";
 
 /// Bytes of the journal after which sled's files are synced and it begins anew. At a thousand events a
 /// second this is every few seconds, and what is written again after a crash takes less than one.
-const JOURNAL_BYTES_MAX: u64 = 8_000_000;
+const JOURNAL_BYTES_MAX: usize = 8_000_000;
 
 /// More than the resolution of a file system's clock.
 const TICK: Duration = Duration::from_millis(50);
