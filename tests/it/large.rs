@@ -209,3 +209,26 @@ fn signups_that_name_nothing_cost_the_same_however_many_there_are() {
     let tally = world.settle();
     assert_eq!((tally.signups, tally.open, tally.network), (20_000, 1, 0));
 }
+
+#[test]
+fn an_invitation_costs_the_same_however_many_signups_name_it() {
+    // Written and deleted over and over: a look at every signup each time would take minutes.
+    let mut world = World::new();
+    for number in 0..20_000 {
+        world.sign_up_as(&format!("s{number}"), 1, 0);
+    }
+    for _ in 0..2_000 {
+        world.invite(0, 1);
+        world.tell(0, "at.atjam.invitation", "i1", None);
+    }
+    assert_eq!(world.settle().network, 0);
+    world.invite(0, 1);
+    assert_eq!(world.settle().network, 1);
+    for number in 0..19_999 {
+        world.tell(1, "at.atjam.signup", &format!("s{number}"), None);
+    }
+    assert_eq!(world.settle().network, 1);
+    world.tell(1, "at.atjam.signup", "s19999", None);
+    assert_eq!(world.settle().network, 0);
+    world.assert_checked();
+}
