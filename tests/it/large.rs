@@ -1,7 +1,7 @@
 //! Rounds that are long, wide or crossed: cut, and mended.
 
 use guestlist::check::check;
-use guestlist::codec::event::{Block, Commit, Event, Op, Origin, Write};
+use guestlist::codec::event::{Account, Block, Commit, Event, Op, Origin, Write};
 use guestlist::codec::json;
 use guestlist::delivery::{Delivery, Progress, Tally, queue};
 use guestlist::filing;
@@ -10,10 +10,10 @@ use guestlist::identity::Directory;
 use guestlist::indexer::Indexer;
 use guestlist::store::Store;
 use guestlist::syntax::{AtUri, Cid, Did, RecordKey, Tid};
-use guestlist::tables::RoundTallies;
 use guestlist::tables::keys::{RoundId, SourceKey};
 use guestlist::tables::rows::RoundTally;
 use guestlist::tables::view::ReadRows;
+use guestlist::tables::{EventTallies, RoundTallies};
 use serde_json::{Value, json};
 
 /// A link to nothing in particular.
@@ -230,5 +230,37 @@ fn an_invitation_costs_the_same_however_many_signups_name_it() {
     assert_eq!(world.settle().network, 1);
     world.tell(1, "at.atjam.signup", "s19999", None);
     assert_eq!(world.settle().network, 0);
+    world.assert_checked();
+}
+
+#[test]
+fn an_account_with_many_answers_to_one_event_goes_in_time() {
+    // The last by their keys are the first by their times. To find the one that counts among those that have
+    // gone already would take minutes.
+    const ANSWERS: usize = 40_000;
+    let mut world = World::new();
+    world.sign_up(3, 0);
+    for number in 0..ANSWERS {
+        let (minute, second) = ((ANSWERS - number) / 60, (ANSWERS - number) % 60);
+        let made = format!(
+            "2026-01-{:02}T{:02}:{:02}:{second:02}Z",
+            minute / 1440 + 1,
+            minute / 60 % 24,
+            minute % 60
+        );
+        let record = json!({
+            "$type": "community.lexicon.calendar.rsvp", "createdAt": made,
+            "subject": strong_ref("at://did:web:p0.example/community.lexicon.calendar.event/e"),
+            "status": "community.lexicon.calendar.rsvp#going",
+        });
+        world.tell(1, "community.lexicon.calendar.rsvp", &format!("v{number:05}"), Some(record));
+    }
+    world.settle();
+    assert_eq!(world.store.snapshot().scan_all::<EventTallies>().count(), 1);
+    world.told += 1;
+    let status = Some("deleted".into());
+    world.waiting.push(Event::Account(Account { did: did(1), active: false, status, time: None }));
+    world.settle();
+    assert_eq!(world.store.snapshot().scan_all::<EventTallies>().count(), 0);
     world.assert_checked();
 }
