@@ -398,17 +398,17 @@ impl RoundTally {
 }
 
 /// The signups of one person to a round that name an invitation of `inviter`, or all of them.
-pub fn signups_of(
-    rows: &(impl Rows + ?Sized),
+pub fn signups_of<'a>(
+    rows: &'a (impl Rows + ?Sized),
     round: &RoundId,
     did: &Did,
     inviter: Option<&Did>,
-) -> Result<Vec<(SignupKey, SignupFacts)>, RowsError> {
+) -> impl Iterator<Item = Result<(SignupKey, SignupFacts), RowsError>> + 'a {
     let range = prefix_of::<Signups>(|key| match inviter {
         Some(inviter) => write_signups_by(round, did, inviter, key),
         None => write_round_author(round, did, key),
     });
-    rows.scan::<Signups>(range).collect()
+    rows.scan::<Signups>(range)
 }
 
 /// Whether an invitation is there, for this round and this person.

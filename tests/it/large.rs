@@ -264,3 +264,25 @@ fn an_account_with_many_answers_to_one_event_goes_in_time() {
     assert_eq!(world.store.snapshot().scan_all::<EventTallies>().count(), 0);
     world.assert_checked();
 }
+
+#[test]
+fn a_chain_is_given_up_when_there_is_too_much_to_look_at() {
+    let mut world = World::new();
+    world.invite(0, 1);
+    world.sign_up(1, 0);
+    world.invite(1, 2);
+    world.sign_up(2, 1);
+    world.settle();
+    let uri = AtUri::parse(&format!("at://{}/at.atjam.signup/s", did(2))).unwrap();
+    let chain = |world: &World| explain(&*world.store.snapshot(), &Directory::default(), &uri).unwrap().chain;
+    assert_eq!(chain(&world).unwrap().len(), 5);
+    for number in 0..20_000 {
+        let record = json!({
+            "$type": "at.atjam.signup", "round": strong_ref(&round().record().uri()), "createdAt": TIME,
+            "invitation": strong_ref(&format!("at://{}/at.atjam.invitation/none{number}", did(0))),
+        });
+        world.tell(1, "at.atjam.signup", &format!("s{number}"), Some(record));
+    }
+    world.settle();
+    assert!(chain(&world).is_none());
+}
