@@ -10,7 +10,7 @@ use guestlist::identity::Directory;
 use guestlist::indexer::Indexer;
 use guestlist::store::Store;
 use guestlist::syntax::{AtUri, Cid, Did, RecordKey, Tid};
-use guestlist::tables::keys::{RoundId, SourceKey};
+use guestlist::tables::keys::{MetaKey, RoundId, SourceKey};
 use guestlist::tables::rows::RoundTally;
 use guestlist::tables::view::ReadRows;
 use guestlist::tables::{EventTallies, RoundTallies};
@@ -285,4 +285,18 @@ fn a_chain_is_given_up_when_there_is_too_much_to_look_at() {
     }
     world.settle();
     assert!(chain(&world).is_none());
+}
+
+#[test]
+fn a_batch_of_deletions_is_bounded_too() {
+    let mut world = World::new();
+    world.sign_up(3, 0);
+    world.indexer = Indexer::new(world.store.clone(), 100_000).unwrap();
+    for number in 0..20_000 {
+        world.tell(1, "at.atjam.signup", &format!("s{number}"), None);
+    }
+    let before = filing::number(&*world.store.snapshot(), MetaKey::Position).unwrap();
+    world.settle();
+    let batches = filing::number(&*world.store.snapshot(), MetaKey::Position).unwrap() - before;
+    assert!(batches >= 5, "{batches}");
 }
