@@ -38,6 +38,9 @@ const DATA_FILE: &str = "db";
 /// The directory of the files into which sled writes a leaf that has grown large.
 const BLOB_DIR: &str = "blobs";
 
+/// How the name of a file ends in which sled writes down where its pages are, until it is whole.
+const UNFINISHED: &str = "generating";
+
 /// The name of our own file among sled's.
 const JOURNAL_FILE: &str = "journal";
 
@@ -95,13 +98,14 @@ impl Weighter<Vec<u8>, IVec> for RowBytes {
 impl Sled {
     /// Opens or makes a tree in `dir`. Half of `cache_bytes` goes to sled's pages, half to rows.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
+        let opened = |source| EngineError::new("open its files", source);
+        remove_unfinished_snapshots(dir).map_err(opened)?;
         let half = cache_bytes / 2;
         let config =
             sled::Config::new().path(dir).cache_capacity(half).flush_every_ms(Some(FLUSH_INTERVAL_MS));
         let tree = config.open().map_err(|source| EngineError::new("open its files", source))?;
         let rows = usize::try_from(half / ROW_BYTES).unwrap_or(usize::MAX);
         let tree = Tree { tree, kept: Cache::with_weighter(rows, half, RowBytes) };
-        let opened = |source| EngineError::new("open its files", source);
         let data_file = File::open(dir.join(DATA_FILE)).map_err(opened)?;
         let blobs = Blobs { dir: dir.join(BLOB_DIR), changed: None, synced: HashSet::new() };
         let journal =
@@ -115,6 +119,21 @@ impl Sled {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(opened)?;
         Ok(Self { tree, generations: Generations::default(), durable: Mutex::new(durable) })
     }
+}
+
+/// Removes what sled was writing when the process ended or the disk was full. It would take that for the
+/// last thing it wrote, and refuse to open; what it wrote before is there until the new file has its name.
+fn remove_unfinished_snapshots(dir: &Path) -> io::Result<()> {
+    if !dir.try_exists()? {
+        return Ok(());
+    }
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == UNFINISHED) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 impl Engine for Sled {
