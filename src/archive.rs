@@ -219,7 +219,7 @@ pub fn import(
     }
     store.write::<ImportError>(|rows| {
         rows.delete::<Metas>(&MetaKey::Unfinished);
-        Ok(())
+        Ok(filing::move_position(rows).map_err(StoreError::from)?)
     })
 }
 

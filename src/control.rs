@@ -162,16 +162,34 @@ impl Drop for Control {
     }
 }
 
+/// One of the questions that are being answered, however that ends.
+struct Turn {
+    busy: Arc<AtomicUsize>,
+    /// How many were before it.
+    place: usize,
+}
+
+impl Turn {
+    fn take(busy: Arc<AtomicUsize>) -> Self {
+        Self { place: busy.fetch_add(1, Ordering::AcqRel), busy }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.busy.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 fn accept(listener: &UnixListener, store: &Store, identities: &Arc<Directory>) {
     let busy = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
         let (store, identities, busy) = (store.clone(), Arc::clone(identities), Arc::clone(&busy));
         let answering = thread::Builder::new().name("question".to_owned()).spawn(move || {
-            let turn = busy.fetch_add(1, Ordering::AcqRel);
+            let turn = Turn::take(busy);
             // Whoever asked may have gone; there is nobody to tell.
-            let _ = converse(&stream, &store, &identities, turn < QUESTIONS_AT_ONCE);
-            busy.fetch_sub(1, Ordering::AcqRel);
+            let _ = converse(&stream, &store, &identities, turn.place < QUESTIONS_AT_ONCE);
         });
         if let Err(error) = answering {
             tracing::warn!(%error, "cannot answer on the control socket");

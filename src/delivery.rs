@@ -18,6 +18,10 @@ const QUEUE_LEN: usize = 1024;
 /// delivery may exceed it alone.
 const QUEUE_BYTES_MAX: usize = 8_000_000;
 
+/// What an operation takes beside its record, deletions included, while it waits and in the batch that it
+/// ends in. So a batch has a few thousand at most.
+const OP_BYTES: usize = 1_000;
+
 /// What one or more messages of a source amount to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -71,12 +75,12 @@ pub struct Progress {
 }
 
 impl Delivery {
-    /// The bytes of records in it.
+    /// The memory that it takes, about.
     pub fn weight(&self) -> usize {
         let Some((_, Event::Commit(commit))) = &self.event else { return 0 };
         let bytes = commit.ops.iter().map(|op| match &op.write {
-            Write::Put(block) => block.bytes.len(),
-            Write::Delete => 0,
+            Write::Put(block) => OP_BYTES + block.bytes.len(),
+            Write::Delete => OP_BYTES,
         });
         bytes.sum()
     }

@@ -344,6 +344,13 @@ pub fn number(rows: &(impl Rows + ?Sized), key: MetaKey) -> Result<u64, RowsErro
     }
 }
 
+/// Counts a batch, so that what was said of the state before it is not taken for the state after it.
+pub fn move_position(rows: &mut Overlay<'_>) -> Result<(), RowsError> {
+    let position = number(rows, MetaKey::Position)?;
+    rows.put::<Metas>(&MetaKey::Position, &Meta::Number(position + 1));
+    Ok(())
+}
+
 /// The totals of the store.
 pub fn totals(rows: &(impl Rows + ?Sized)) -> Result<TotalsRow, RowsError> {
     Ok(rows.get::<Totals>(&())?.unwrap_or_default())

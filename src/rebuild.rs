@@ -66,7 +66,7 @@ pub fn rebuild(store: &Store, mut progress: impl FnMut(u64)) -> Result<(), Store
     store.write::<StoreError>(|rows| {
         rows.delete::<Metas>(&MetaKey::Unfinished);
         rows.put::<Metas>(&MetaKey::Lexicons, &Meta::Bytes(lexicon::fingerprint().to_vec()));
-        Ok(())
+        Ok(filing::move_position(rows)?)
     })
 }
 

@@ -111,7 +111,8 @@ pub(crate) fn standing(rows: &dyn Rows, round: &AtUri, did: &Did) -> Result<bool
     let Ok(door) = door(rows, round)? else { return Ok(false) };
     let participates = door.participates(rows, did)?;
     let may_invite = door.may_invite(rows, did)?.is_ok();
-    for (key, _) in signups_of(rows, &door.round, did, None)? {
+    for signup in signups_of(rows, &door.round, did, None) {
+        let (key, _) = signup?;
         let id = RecordId { did: did.clone(), kind: Kind::Signup, rkey: key.rkey };
         let body: Option<Body> = rows.get::<Records>(&id)?.and_then(|record| record.body);
         body.map(|body| decide(rows, &id, &body)).transpose()?;

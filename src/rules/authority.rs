@@ -104,7 +104,10 @@ impl<'a, 'b> Authority<'a, 'b> {
             self.touched.insert((key.round.clone(), key.author.clone()));
         }
         match &key.invitation {
-            Some(invitation) if invites(self.rows, invitation, &key.round, &key.author)? => {
+            Some(invitation)
+                if !self.is_named_by_another(key, invitation)?
+                    && invites(self.rows, invitation, &key.round, &key.author)? =>
+            {
                 self.link(&key.round, &invitation.did, &key.author, change)
             }
             _ => Ok(()),
@@ -124,15 +127,25 @@ impl<'a, 'b> Authority<'a, 'b> {
         for (person, sign) in
             before.iter().map(|person| (person, -1)).chain(invitee.map(|person| (person, 1)))
         {
+            // One is enough: a person's signups that name the same invitation are one link.
             let naming = prefix_of::<Signups>(|out| write_signups_naming(&key.round, person, &id, out));
-            let mut count = 0;
-            for row in self.rows.scan::<Signups>(naming) {
-                row?;
-                count += sign;
+            if self.rows.scan::<Signups>(naming).next().transpose()?.is_some() {
+                self.link(&key.round, &key.author, person, sign)?;
             }
-            self.link(&key.round, &key.author, person, count)?;
         }
         Ok(())
+    }
+
+    /// Whether the author of a signup has another that names this invitation.
+    fn is_named_by_another(&self, key: &SignupKey, invitation: &InvitationId) -> Result<bool, RowsError> {
+        let naming =
+            prefix_of::<Signups>(|out| write_signups_naming(&key.round, &key.author, invitation, out));
+        for row in self.rows.scan::<Signups>(naming).take(2) {
+            if row?.0.rkey != key.rkey {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A usable submission appeared or went.
@@ -148,7 +161,7 @@ impl<'a, 'b> Authority<'a, 'b> {
         Ok(())
     }
 
-    /// So many more (or fewer) signups of `to` rest on invitations of `from`.
+    /// One more invitation of `from` (or one less) is named by a signup of `to`.
     fn link(&mut self, round: &RoundId, from: &Did, to: &Did, change: i64) -> Result<(), RowsError> {
         let (round, from, to) = (round.clone(), from.clone(), to.clone());
         let out = LinkKey { round: round.clone(), end: End::Inviter, near: from.clone(), far: to.clone() };
@@ -385,17 +398,17 @@ impl RoundTally {
 }
 
 /// The signups of one person to a round that name an invitation of `inviter`, or all of them.
-pub fn signups_of(
-    rows: &(impl Rows + ?Sized),
+pub fn signups_of<'a>(
+    rows: &'a (impl Rows + ?Sized),
     round: &RoundId,
     did: &Did,
     inviter: Option<&Did>,
-) -> Result<Vec<(SignupKey, SignupFacts)>, RowsError> {
+) -> impl Iterator<Item = Result<(SignupKey, SignupFacts), RowsError>> + 'a {
     let range = prefix_of::<Signups>(|key| match inviter {
         Some(inviter) => write_signups_by(round, did, inviter, key),
         None => write_round_author(round, did, key),
     });
-    rows.scan::<Signups>(range).collect()
+    rows.scan::<Signups>(range)
 }
 
 /// Whether an invitation is there, for this round and this person.

@@ -12,8 +12,8 @@ use crate::syntax::{Did, RecordKey};
 use crate::tables::keys::{End, InvitationId, RecordId};
 use crate::tables::view::{Rows, RowsError};
 
-/// Links that are looked at for one chain. An honest round needs as many as its chains are long; one that is
-/// made to have very many ways to the organizer goes without.
+/// Inviters and signups that are looked at for one chain. An honest round needs twice as many as its chains
+/// are long; one that is made to have very many ways to the organizer goes without.
 const LINKS_LOOKED_AT: usize = 20_000;
 
 /// One invitation and the signup that rests on it.
@@ -48,7 +48,7 @@ fn layers_back(
     door: &OpenDoor,
     last: Link,
 ) -> Result<Option<Vec<Vec<Link>>>, RowsError> {
-    let mut looked_at = 0;
+    let mut left = LINKS_LOOKED_AT;
     // Whom the signup is of is not among them yet: their own first signup may be a link of its chain.
     let mut seen: BTreeSet<Did> = BTreeSet::new();
     let mut layers = vec![vec![last]];
@@ -59,27 +59,36 @@ fn layers_back(
         let inviters: BTreeSet<Did> = layer.iter().map(|link| link.invitation.did.clone()).collect();
         let mut before = Vec::new();
         for inviter in inviters.into_iter().filter(|inviter| seen.insert(inviter.clone())) {
-            let links = links_to(rows, door, &inviter)?;
-            looked_at += links.len();
+            let Some(links) = links_to(rows, door, &inviter, &mut left)? else { return Ok(None) };
             before.extend(links);
-            if looked_at > LINKS_LOOKED_AT {
-                return Ok(None);
-            }
         }
         layers.push(before);
     }
     Err(RowsError::Contradiction { what: "a valid signup has no chain" })
 }
 
-/// The links by which a participant got in: for each invitation the earliest signup that names it.
-fn links_to(rows: &(impl Rows + ?Sized), door: &OpenDoor, did: &Did) -> Result<Vec<Link>, RowsError> {
+/// The links by which a participant got in: for each invitation the earliest signup that names it. `None`
+/// when there is more to look at than is left of `left`.
+fn links_to(
+    rows: &(impl Rows + ?Sized),
+    door: &OpenDoor,
+    did: &Did,
+    left: &mut usize,
+) -> Result<Option<Vec<Link>>, RowsError> {
     let mut links: BTreeMap<InvitationId, (i64, Link)> = BTreeMap::new();
     for inviter in linked(rows, &door.round, End::Invitee, did) {
         let inviter = inviter?;
+        if !spend(left) {
+            return Ok(None);
+        }
         if door.may_invite(rows, &inviter)?.is_err() {
             continue;
         }
-        for (key, facts) in signups_of(rows, &door.round, did, Some(&inviter))? {
+        for signup in signups_of(rows, &door.round, did, Some(&inviter)) {
+            let (key, facts) = signup?;
+            if !spend(left) {
+                return Ok(None);
+            }
             let Some(invitation) = key.invitation else { continue };
             let known = links.get(&invitation).map(|(time, link)| (*time, &link.signup));
             let is_earlier = known.is_none_or(|known| (facts.time, &key.rkey) < known);
@@ -89,7 +98,12 @@ fn links_to(rows: &(impl Rows + ?Sized), door: &OpenDoor, did: &Did) -> Result<V
             }
         }
     }
-    Ok(links.into_values().map(|(_, link)| link).collect())
+    Ok(Some(links.into_values().map(|(_, link)| link).collect()))
+}
+
+/// Takes one of what is left; `false` if there is none.
+fn spend(left: &mut usize) -> bool {
+    left.checked_sub(1).map(|less| *left = less).is_some()
 }
 
 /// From the organizer down, the smallest invitation URI at each step.

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "a shell: it owns a directory")]
 
 pub mod engine;
+mod escape;
 mod frozen;
 mod generations;
 mod journal;

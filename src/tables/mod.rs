@@ -73,7 +73,7 @@ tables! {
     Signups = b'u': SignupKey => SignupFacts;
     /// The usable invitations to a round, by inviter: the invitee.
     Invitations = b'i': RoundRecordKey => Did;
-    /// Who passes the right to invite on to whom, both ways, with the number of signups that say so.
+    /// Who passes the right to invite on to whom, both ways, with the number of invitations that do.
     Links = b'l': LinkKey => u32;
     /// How many there are in a round.
     RoundTallies = b'n': RoundId => RoundTally;

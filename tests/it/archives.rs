@@ -1,5 +1,6 @@
 //! Records out and in again, rebuilds, and commands beside a daemon.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use guestlist::filing;
@@ -20,6 +21,12 @@ fn write(store: &Store, change: impl FnOnce(&mut Overlay<'_>)) {
         overlay.into_changes()
     };
     store.commit(changes).unwrap();
+}
+
+/// How many batches a store has counted.
+fn position(dir: &Path) -> u64 {
+    let store = Store::open(dir, 1 << 20, IfAbsent::Fail).unwrap();
+    filing::number(&*store.snapshot(), MetaKey::Position).unwrap()
 }
 
 /// A Jetstream dump with every kind of record that JSON does not carry as it is.
@@ -56,6 +63,7 @@ fn an_export_of_records_gives_the_same_digest_in_an_empty_store() {
     std::fs::write(&file, &records).unwrap();
     succeed(&[&"import", &"--data-dir", &second, &file]);
     assert_eq!(digest(&second), summary["digest"].as_str().unwrap());
+    assert_eq!(position(&second), 1, "what was said of the empty store does not hold");
     check(&second);
     // Compared line by line: a failure should show one line, not a store. Sources get new numbers and keep
     // their names, so even the accounts read the same.
@@ -133,6 +141,7 @@ fn a_rebuild_puts_right_what_a_check_finds() {
     let summary = replay(dir.path(), &[recording("medium.frames.zst")], &[]);
     let store = Store::open(dir.path(), 1 << 20, IfAbsent::Fail).unwrap();
     let totals = filing::totals(&*store.snapshot()).unwrap();
+    let before = filing::number(&*store.snapshot(), MetaKey::Position).unwrap();
     let key = store.snapshot().scan_all::<Standings>().last().unwrap().unwrap().0;
     write(&store, |rows| rows.delete::<Standings>(&key));
     drop(store);
@@ -145,6 +154,8 @@ fn a_rebuild_puts_right_what_a_check_finds() {
     assert_eq!(digest(dir.path()), summary["digest"].as_str().unwrap());
     let store = Store::open(dir.path(), 1 << 20, IfAbsent::Fail).unwrap();
     assert_eq!(filing::totals(&*store.snapshot()).unwrap(), totals);
+    drop(store);
+    assert_eq!(position(dir.path()), before + 1, "what was said before may be different now");
 }
 
 #[test]

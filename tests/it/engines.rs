@@ -87,6 +87,31 @@ fn a_frozen_view_keeps_its_moment_while_commits_go_on() {
 }
 
 #[test]
+fn a_scan_from_the_end_gets_past_any_keys() {
+    // Leaves of many shapes: what counts is that one begins where nothing is left, and the one before it
+    // right after four of the greatest bytes.
+    for before in 16..32_u8 {
+        on_each(|engine, name| {
+            let key =
+                |time: [u8; 8], number: u8| [b"a/", &time[..], format!("k{number:03}").as_bytes()].concat();
+            let last = |number| key([128, 0, 0, 4, 255, 255, 255, 255], number);
+            let after = key([128, 0, 0, 5, 0, 0, 0, 0], 0);
+            let others = (0..8).map(|number| vec![b'b', b'/', number]);
+            let rows = (0..before).map(last).chain([after.clone()]).chain(others);
+            let rows: Changes = rows.map(|key| (key, Some(Vec::new()))).collect();
+            // The second time over sled looks at its leaves and cuts them.
+            engine.commit(rows.clone()).unwrap();
+            engine.commit(rows).unwrap();
+            engine.commit(Changes::from([(after, None)])).unwrap();
+            let rows = engine.snapshot();
+            let found = rows.scan_bytes(Range::of_prefix(b"a/".to_vec()), Direction::Descending);
+            let found: Vec<_> = found.map(|row| row.unwrap().0).collect();
+            assert!(found.into_iter().eq((0..before).rev().map(last)), "{name}, {before}");
+        });
+    }
+}
+
+#[test]
 fn keys_of_every_length_and_values_up_to_the_chunk_size_are_kept() {
     on_each(|engine, name| {
         for length in [1, 100, 6000] {
@@ -171,6 +196,21 @@ fn sled_keeps_what_was_committed_when_it_is_opened_again() {
     let engine = Sled::open(dir.path(), 1 << 20).unwrap();
     assert_eq!(engine.snapshot().get_bytes(b"a").unwrap(), Some(b"1".to_vec()));
     assert!(engine.bytes_on_disk().unwrap() > 0);
+}
+
+#[test]
+fn sled_opens_after_an_opening_that_was_cut_short() {
+    let dir = tempdir().unwrap();
+    for content in [&b""[..], b"not all of it"] {
+        let engine = Sled::open(dir.path(), 1 << 20).unwrap();
+        engine.commit(changes(&[(b"a", Some(content))])).unwrap();
+        drop(engine);
+        // Where sled begins to write what it has found, before the file gets its name.
+        let next = format!("snap.{:016X}.generating", i64::MAX);
+        std::fs::write(dir.path().join(next), content).unwrap();
+        let engine = Sled::open(dir.path(), 1 << 20).unwrap();
+        assert_eq!(engine.snapshot().get_bytes(b"a").unwrap(), Some(content.to_vec()));
+    }
 }
 
 fn key() -> impl Strategy<Value = Vec<u8>> {

@@ -1,7 +1,7 @@
 //! Rounds that are long, wide or crossed: cut, and mended.
 
 use guestlist::check::check;
-use guestlist::codec::event::{Block, Commit, Event, Op, Origin, Write};
+use guestlist::codec::event::{Account, Block, Commit, Event, Op, Origin, Write};
 use guestlist::codec::json;
 use guestlist::delivery::{Delivery, Progress, Tally, queue};
 use guestlist::filing;
@@ -10,10 +10,10 @@ use guestlist::identity::Directory;
 use guestlist::indexer::Indexer;
 use guestlist::store::Store;
 use guestlist::syntax::{AtUri, Cid, Did, RecordKey, Tid};
-use guestlist::tables::RoundTallies;
-use guestlist::tables::keys::{RoundId, SourceKey};
+use guestlist::tables::keys::{MetaKey, RoundId, SourceKey};
 use guestlist::tables::rows::RoundTally;
 use guestlist::tables::view::ReadRows;
+use guestlist::tables::{EventTallies, RoundTallies};
 use serde_json::{Value, json};
 
 /// A link to nothing in particular.
@@ -208,4 +208,95 @@ fn signups_that_name_nothing_cost_the_same_however_many_there_are() {
     }
     let tally = world.settle();
     assert_eq!((tally.signups, tally.open, tally.network), (20_000, 1, 0));
+}
+
+#[test]
+fn an_invitation_costs_the_same_however_many_signups_name_it() {
+    // Written and deleted over and over: a look at every signup each time would take minutes.
+    let mut world = World::new();
+    for number in 0..20_000 {
+        world.sign_up_as(&format!("s{number}"), 1, 0);
+    }
+    for _ in 0..2_000 {
+        world.invite(0, 1);
+        world.tell(0, "at.atjam.invitation", "i1", None);
+    }
+    assert_eq!(world.settle().network, 0);
+    world.invite(0, 1);
+    assert_eq!(world.settle().network, 1);
+    for number in 0..19_999 {
+        world.tell(1, "at.atjam.signup", &format!("s{number}"), None);
+    }
+    assert_eq!(world.settle().network, 1);
+    world.tell(1, "at.atjam.signup", "s19999", None);
+    assert_eq!(world.settle().network, 0);
+    world.assert_checked();
+}
+
+#[test]
+fn an_account_with_many_answers_to_one_event_goes_in_time() {
+    // The last by their keys are the first by their times. To find the one that counts among those that have
+    // gone already would take minutes.
+    const ANSWERS: usize = 40_000;
+    let mut world = World::new();
+    world.sign_up(3, 0);
+    for number in 0..ANSWERS {
+        let (minute, second) = ((ANSWERS - number) / 60, (ANSWERS - number) % 60);
+        let made = format!(
+            "2026-01-{:02}T{:02}:{:02}:{second:02}Z",
+            minute / 1440 + 1,
+            minute / 60 % 24,
+            minute % 60
+        );
+        let record = json!({
+            "$type": "community.lexicon.calendar.rsvp", "createdAt": made,
+            "subject": strong_ref("at://did:web:p0.example/community.lexicon.calendar.event/e"),
+            "status": "community.lexicon.calendar.rsvp#going",
+        });
+        world.tell(1, "community.lexicon.calendar.rsvp", &format!("v{number:05}"), Some(record));
+    }
+    world.settle();
+    assert_eq!(world.store.snapshot().scan_all::<EventTallies>().count(), 1);
+    world.told += 1;
+    let status = Some("deleted".into());
+    world.waiting.push(Event::Account(Account { did: did(1), active: false, status, time: None }));
+    world.settle();
+    assert_eq!(world.store.snapshot().scan_all::<EventTallies>().count(), 0);
+    world.assert_checked();
+}
+
+#[test]
+fn a_chain_is_given_up_when_there_is_too_much_to_look_at() {
+    let mut world = World::new();
+    world.invite(0, 1);
+    world.sign_up(1, 0);
+    world.invite(1, 2);
+    world.sign_up(2, 1);
+    world.settle();
+    let uri = AtUri::parse(&format!("at://{}/at.atjam.signup/s", did(2))).unwrap();
+    let chain = |world: &World| explain(&*world.store.snapshot(), &Directory::default(), &uri).unwrap().chain;
+    assert_eq!(chain(&world).unwrap().len(), 5);
+    for number in 0..20_000 {
+        let record = json!({
+            "$type": "at.atjam.signup", "round": strong_ref(&round().record().uri()), "createdAt": TIME,
+            "invitation": strong_ref(&format!("at://{}/at.atjam.invitation/none{number}", did(0))),
+        });
+        world.tell(1, "at.atjam.signup", &format!("s{number}"), Some(record));
+    }
+    world.settle();
+    assert!(chain(&world).is_none());
+}
+
+#[test]
+fn a_batch_of_deletions_is_bounded_too() {
+    let mut world = World::new();
+    world.sign_up(3, 0);
+    world.indexer = Indexer::new(world.store.clone(), 100_000).unwrap();
+    for number in 0..20_000 {
+        world.tell(1, "at.atjam.signup", &format!("s{number}"), None);
+    }
+    let before = filing::number(&*world.store.snapshot(), MetaKey::Position).unwrap();
+    world.settle();
+    let batches = filing::number(&*world.store.snapshot(), MetaKey::Position).unwrap() - before;
+    assert!(batches >= 5, "{batches}");
 }

@@ -78,7 +78,7 @@ fn shown_signup(
     actor: &Did,
     participates: bool,
 ) -> Result<Option<(RecordId, Signup, Verdict)>, RowsError> {
-    let mut signups = signups_of(rows, round, actor, None)?;
+    let mut signups = signups_of(rows, round, actor, None).collect::<Result<Vec<_>, _>>()?;
     signups.sort_by(|(a_key, a), (b_key, b)| (a.time, &a_key.rkey).cmp(&(b.time, &b_key.rkey)));
     for (key, _) in signups {
         let id = RecordId { did: actor.clone(), kind: Kind::Signup, rkey: key.rkey };
