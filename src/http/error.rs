@@ -42,6 +42,8 @@ pub(super) enum ApiError {
     RoundNotFound,
     #[error("there is no such event here")]
     EventNotFound,
+    #[error("there is no such RSVP here")]
+    RsvpNotFound,
     #[error("there is no such method here")]
     UnknownMethod,
     #[error("this method is not called with that HTTP method")]
@@ -75,7 +77,7 @@ impl ApiError {
             ApiError::EventNotFound => "not_found",
             ApiError::UnknownMethod => "MethodNotImplemented",
             ApiError::WrongMethod => "MethodNotAllowed",
-            ApiError::NotFound => "NotFound",
+            ApiError::NotFound | ApiError::RsvpNotFound => "NotFound",
             ApiError::BodyTooLarge => "PayloadTooLarge",
             ApiError::Busy | ApiError::TooSlow => "NotEnoughResources",
             ApiError::Internal => "InternalServerError",
@@ -91,7 +93,10 @@ impl ApiError {
             | ApiError::UnresolvedHandle { .. }
             | ApiError::BadCursor
             | ApiError::Malformed => StatusCode::BAD_REQUEST,
-            ApiError::RoundNotFound | ApiError::EventNotFound | ApiError::NotFound => StatusCode::NOT_FOUND,
+            ApiError::RoundNotFound
+            | ApiError::EventNotFound
+            | ApiError::RsvpNotFound
+            | ApiError::NotFound => StatusCode::NOT_FOUND,
             ApiError::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
             ApiError::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -10,10 +10,12 @@ mod answer;
 mod cursor;
 mod error;
 mod explanation;
+mod listing;
 mod page;
 mod params;
 mod query;
 mod round;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -37,7 +39,11 @@ use crate::store::Store;
 use answer::{Depends, Shared, health, query};
 use error::{ApiError, render};
 pub use explanation::{Explanation, explain};
-use query::{get_event, get_round, get_standing, get_status, list_rounds, list_signups};
+use query::{
+    get_event, get_invite_graph, get_round, get_rsvp, get_standing, get_standings, get_status,
+    list_actor_rounds, list_event_rsvps, list_invitations, list_participants, list_quarantine, list_rounds,
+    list_rsvps, list_signups, list_submissions,
+};
 pub use view::{ChainStep, LinkView};
 
 /// The header that says which state of the store an answer was computed from. Compare it for equality only.
@@ -87,14 +93,24 @@ pub fn router(service: Service) -> Router {
     let limits = service.limits;
     let routes = Router::new()
         .merge(query("app.guestlist.explain", Depends::OnRows, query::explain::run))
+        .merge(query("app.guestlist.getInviteGraph", Depends::OnRows, get_invite_graph::run))
         .merge(query("app.guestlist.getRound", Depends::OnTime, get_round::run))
         .merge(query("app.guestlist.getStanding", Depends::OnRows, get_standing::run))
+        .merge(query("app.guestlist.getStandings", Depends::OnRows, get_standings::run))
         .merge(query("app.guestlist.getStatus", Depends::OnTime, get_status::run))
+        .merge(query("app.guestlist.listActorRounds", Depends::OnRows, list_actor_rounds::run))
+        .merge(query("app.guestlist.listEventRSVPs", Depends::OnRows, list_event_rsvps::run))
+        .merge(query("app.guestlist.listInvitations", Depends::OnRows, list_invitations::run))
+        .merge(query("app.guestlist.listParticipants", Depends::OnRows, list_participants::run))
+        .merge(query("app.guestlist.listQuarantine", Depends::OnRows, list_quarantine::run))
         .merge(query("app.guestlist.listRounds", Depends::OnTime, list_rounds::run))
         .merge(query("app.guestlist.listSignups", Depends::OnRows, list_signups::run))
+        .merge(query("app.guestlist.listSubmissions", Depends::OnRows, list_submissions::run))
         .merge(query("community.lexicon.calendar.getEvent", Depends::OnRows, get_event::run))
         // The reference has both spellings.
         .merge(query("community.lexicon.calendar.GetEvent", Depends::OnRows, get_event::run))
+        .merge(query("community.lexicon.calendar.getRSVP", Depends::OnRows, get_rsvp::run))
+        .merge(query("community.lexicon.calendar.listRSVPs", Depends::OnRows, list_rsvps::run))
         .route("/xrpc/_health", get(health))
         .route("/xrpc/{method}", any(async || ApiError::UnknownMethod))
         .fallback(async || ApiError::NotFound);

@@ -105,6 +105,11 @@ impl World {
         fields.entry("$type").or_insert_with(|| json!(kind.nsid()));
         fields.entry("createdAt").or_insert_with(|| json!("2026-01-01T00:00:00Z"));
         let bytes = encode_dag_cbor(&record.to_string()).unwrap();
+        self.put_bytes(author, kind, rkey, bytes)
+    }
+
+    /// Writes whatever these bytes are.
+    pub(super) fn put_bytes(&mut self, author: &str, kind: Kind, rkey: &str, bytes: Vec<u8>) -> Value {
         let cid = Cid::compute_dag_cbor(&bytes);
         self.commit(author, kind, rkey, Write::Put(Block { cid, bytes, fault: None }));
         json!({ "uri": uri(author, kind, rkey), "cid": cid.to_string() })
