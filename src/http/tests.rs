@@ -9,6 +9,7 @@ mod explanations;
 mod fire;
 mod graph;
 mod invitations;
+mod manners;
 mod parameters;
 mod participants;
 mod quarantine;
