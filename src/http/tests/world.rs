@@ -56,8 +56,12 @@ pub(super) fn uri(author: &str, kind: Kind, rkey: &str) -> String {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::over(Store::in_memory().unwrap())
+    }
+
+    pub(super) fn over(store: Store) -> Self {
         let service = Service {
-            store: Store::in_memory().unwrap(),
+            store,
             identities: Arc::default(),
             ready: Arc::new(AtomicBool::new(true)),
             public_url: "https://guestlist.example".to_owned(),
