@@ -23,7 +23,7 @@ use guestlist::codec::event::Event;
 use guestlist::config::Config;
 use guestlist::http::{Limits, Service, router};
 use guestlist::syntax::Did;
-use measure::{argument, fraction, median, millis, quantile, table, within};
+use measure::{argument, fraction, median, memory, millis, quantile, table, within};
 use tower::ServiceExt;
 
 /// What the median of the one call that other services make should stay under, whatever is written meanwhile.
@@ -228,5 +228,5 @@ fn main() {
     }
     let title = format!("calls through the router, {records} records on sled, {calls} calls of each");
     table(&title, &rows);
-    println!("  the replay wrote {written:.0} events a second meanwhile");
+    println!("  the replay wrote {written:.0} events a second meanwhile; {}", memory());
 }

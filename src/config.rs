@@ -127,7 +127,7 @@ pub struct Limits {
 pub struct StoreConfig {
     /// Where rows are kept.
     pub engine: EngineKind,
-    /// Megabytes of rows, as they are on disk, that are kept in memory; it takes a multiple of that.
+    /// Megabytes of rows that are kept in memory: half as they are on disk, which takes a multiple of that.
     pub cache_mb: u64,
 }
 

@@ -21,7 +21,7 @@ use guestlist::tables::{Records, RoundTallies};
 use tempfile::TempDir;
 
 use crate::generate::pick;
-use crate::measure::{Cost, cost_of};
+use crate::measure::{Cost, argument, cost_of};
 
 /// Events that are committed together while a store is filled.
 const FILL_EVENTS: usize = 1_000;
@@ -46,7 +46,9 @@ impl Daemon {
 
     pub(crate) fn on_sled() -> Self {
         let dir = tempfile::tempdir().expect("a place for files");
-        let cache_bytes = Config::default().cache_bytes();
+        let mut config = Config::default();
+        config.store.cache_mb = argument("cache-mb", config.store.cache_mb);
+        let cache_bytes = config.cache_bytes();
         Self::over(Store::open(dir.path(), cache_bytes, IfAbsent::Create).expect("a new store"), Some(dir))
     }
 

@@ -4,6 +4,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The value of `--name` on the command line.
 pub(crate) fn argument(name: &str, default: u64) -> u64 {
     let name = format!("--{name}");
@@ -46,6 +50,13 @@ pub(crate) fn cost_of<T>(work: impl FnOnce() -> T) -> (T, Cost) {
     let done = work();
     let cost = Cost { wall: began.elapsed(), processor: thread_time().saturating_sub(processor) };
     (done, cost)
+}
+
+/// The memory that the process has, and the most that it had.
+pub(crate) fn memory() -> String {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux tells about memory");
+    let lines = status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
+    lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(", ")
 }
 
 /// The value below which a share of all lie.

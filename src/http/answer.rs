@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use super::cursor;
 use super::error::{ApiError, Failure};
+use super::memo::Memo;
 use super::params::Params;
 use super::{POSITION, Service};
 use crate::filing;
@@ -121,8 +122,9 @@ async fn answer<A: Serialize + 'static>(shared: Arc<Shared>, request: Request, r
 
 fn compute<A: Serialize>(service: &Service, request: &Request, now: i64, run: Run<A>) -> Response {
     let method = request.method;
-    let rows = service.store.snapshot();
-    let position = match position(&*rows) {
+    let snapshot = service.store.snapshot();
+    let rows = Memo::of(&*snapshot);
+    let position = match position(&rows) {
         Ok(position) => position,
         Err(error) => return refuse(method, error.into()),
     };
@@ -136,13 +138,14 @@ fn compute<A: Serialize>(service: &Service, request: &Request, now: i64, run: Ru
     } else {
         let outcome = Params::parse(request.raw.as_deref())
             .map_err(Failure::from)
-            .and_then(|params| run(&Call { method, params: &params, rows: &*rows, service, now }));
+            .and_then(|params| run(&Call { method, params: &params, rows: &rows, service, now }));
         match outcome {
             Ok(answer) => json(StatusCode::OK, &answer),
             Err(failure) => refuse(method, failure),
         }
     };
     drop(rows);
+    drop(snapshot);
     let headers = response.headers_mut();
     for (name, value) in [(POSITION, position), (header::ETAG, tag)] {
         headers.insert(name, HeaderValue::try_from(value).expect("a position is made of letters and digits"));

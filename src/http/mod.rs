@@ -14,6 +14,7 @@ mod cursor;
 mod error;
 mod explanation;
 mod listing;
+mod memo;
 mod page;
 mod params;
 mod patience;

@@ -49,7 +49,8 @@ fn layers_back(
     last: Link,
 ) -> Result<Option<Vec<Vec<Link>>>, RowsError> {
     let mut looked_at = 0;
-    let mut seen: BTreeSet<Did> = BTreeSet::from([last.invitee.clone()]);
+    // Whom the signup is of is not among them yet: their own first signup may be a link of its chain.
+    let mut seen: BTreeSet<Did> = BTreeSet::new();
     let mut layers = vec![vec![last]];
     while let Some(layer) = layers.last().filter(|layer| !layer.is_empty()) {
         if layer.iter().any(|link| organizes(&link.invitation.did, &door.round)) {

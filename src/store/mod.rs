@@ -7,6 +7,8 @@
 
 pub mod engine;
 mod frozen;
+mod generations;
+mod journal;
 mod memory;
 pub mod schema;
 mod sled;

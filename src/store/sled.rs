@@ -1,10 +1,12 @@
-//! The embedded engine: sled 0.34, one tree.
+//! The embedded engine: sled 0.34, one tree, behind a journal.
 //!
-//! What was measured about it, and what follows: `flush` is no `fsync` on Linux, so the file `db` is synced
-//! after it, and so are the files that it puts beside it when a leaf grows large; batches are atomic across
-//! crashes, but a scan is not isolated from them, so a lock keeps a batch out while a snapshot is held;
-//! segments are collected by the background flusher alone, so that stays on; values above 64 KiB in one key
-//! and compression are avoided by the callers and the settings.
+//! What was measured about sled, and what follows: a batch of its own shuts every reader out until it is
+//! written, and a scan is not isolated from it, so a commit goes to our journal first and its rows are then
+//! written one by one, while readers see them by [`Generations`]; `flush` is no `fsync` on Linux, so before
+//! the journal is cleared the file `db` is synced after it, and so are the files that sled puts beside it
+//! when a leaf grows large; finding a row takes microseconds, so rows that were found are kept; segments are
+//! collected by the background flusher alone, so that stays on; values above 64 KiB in one key and
+//! compression are avoided by the callers and the settings.
 #![allow(clippy::disallowed_methods, reason = "a shell: it syncs a file")]
 
 use std::collections::HashSet;
@@ -13,11 +15,17 @@ use std::fs::{self, File};
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use sled::IVec;
+
 use super::engine::{Engine, EngineError};
-use crate::tables::view::{Changes, Direction, Pair, Pairs, Range, Rows, RowsError};
+use super::generations::{Generations, Visit};
+use super::journal::Journal;
+use crate::tables::view::{Changes, Direction, Pair, Pairs, Range, Rows, RowsError, merged};
 
 /// How often the background flusher runs; it is what gives space back to the disk.
 const FLUSH_INTERVAL_MS: u64 = 500;
@@ -28,65 +36,134 @@ const DATA_FILE: &str = "db";
 /// The directory of the files into which sled writes a leaf that has grown large.
 const BLOB_DIR: &str = "blobs";
 
+/// The name of our own file among sled's.
+const JOURNAL_FILE: &str = "journal";
+
+/// Bytes of the journal after which sled's files are synced and it begins anew. At a thousand events a
+/// second this is every few seconds, and what is written again after a crash takes less than one.
+const JOURNAL_BYTES_MAX: u64 = 8_000_000;
+
 /// More than the resolution of a file system's clock.
 const TICK: Duration = Duration::from_millis(50);
 
+/// Bytes of a typical row: what the table of kept rows is laid out for.
+const ROW_BYTES: u64 = 256;
+
 /// Rows in a sled tree.
 pub struct Sled {
+    tree: Tree,
+    generations: Generations,
+    durable: Mutex<Durable>,
+}
+
+/// The rows as they are in sled, which may have a part of the current generation.
+struct Tree {
     tree: sled::Db,
+    /// Rows that were read or written lately. A row changes here when it does in sled, while nobody who would
+    /// see the difference reads.
+    kept: Cache<Vec<u8>, IVec, RowBytes>,
+}
+
+/// What makes a commit survive.
+struct Durable {
+    journal: Journal,
     data_file: File,
-    blobs: Mutex<Blobs>,
-    /// Held for reading by snapshots and for writing while a batch is applied.
-    batches: RwLock<()>,
+    blobs: Blobs,
 }
 
 struct Snapshot<'a> {
-    tree: &'a sled::Db,
-    _batches: RwLockReadGuard<'a, ()>,
+    tree: &'a Tree,
+    visit: Visit,
+}
+
+/// The memory that a kept row takes.
+#[derive(Clone)]
+struct RowBytes;
+
+impl Weighter<Vec<u8>, IVec> for RowBytes {
+    fn weight(&self, key: &Vec<u8>, value: &IVec) -> u64 {
+        // Two allocations and an entry of the table.
+        const OVERHEAD: usize = 96;
+        u64::try_from(key.len() + value.len() + OVERHEAD).unwrap_or(u64::MAX)
+    }
 }
 
 impl Sled {
-    /// Opens or makes a tree in `dir`.
+    /// Opens or makes a tree in `dir`. Half of `cache_bytes` goes to sled's pages, half to rows.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
+        let half = cache_bytes / 2;
         let config =
-            sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_INTERVAL_MS));
+            sled::Config::new().path(dir).cache_capacity(half).flush_every_ms(Some(FLUSH_INTERVAL_MS));
         let tree = config.open().map_err(|source| EngineError::new("open its files", source))?;
+        let rows = usize::try_from(half / ROW_BYTES).unwrap_or(usize::MAX);
+        let tree = Tree { tree, kept: Cache::with_weighter(rows, half, RowBytes) };
         let opened = |source| EngineError::new("open its files", source);
         let data_file = File::open(dir.join(DATA_FILE)).map_err(opened)?;
+        let blobs = Blobs { dir: dir.join(BLOB_DIR), changed: None, synced: HashSet::new() };
+        let journal =
+            Journal::open(&dir.join(JOURNAL_FILE), |changes| tree.write(&changes).map_err(io::Error::other));
+        let journal = journal.map_err(|source| EngineError::new("read its journal", source))?;
+        let mut durable = Durable { journal, data_file, blobs };
+        if durable.journal.bytes() > 0 {
+            durable.checkpoint(&tree.tree)?;
+        }
         // Everything is made by now: the names must survive as the contents will.
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(opened)?;
-        let blobs = Mutex::new(Blobs { dir: dir.join(BLOB_DIR), changed: None, synced: HashSet::new() });
-        Ok(Self { tree, data_file, blobs, batches: RwLock::new(()) })
+        Ok(Self { tree, generations: Generations::default(), durable: Mutex::new(durable) })
     }
 }
 
 impl Engine for Sled {
     fn snapshot(&self) -> Box<dyn Rows + '_> {
-        let batches = self.batches.read().unwrap_or_else(PoisonError::into_inner);
-        Box::new(Snapshot { tree: &self.tree, _batches: batches })
+        Box::new(Snapshot { tree: &self.tree, visit: self.generations.enter() })
     }
 
     fn commit(&self, changes: Changes) -> Result<(), EngineError> {
-        let mut batch = sled::Batch::default();
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
-            }
+        let mut durable = self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        durable.journal.append(&changes).map_err(|source| EngineError::new("write a batch", source))?;
+        let generation = self.generations.publish(changes);
+        self.tree.write(&generation.changes)?;
+        if durable.journal.bytes() > JOURNAL_BYTES_MAX {
+            durable.checkpoint(&self.tree.tree)?;
         }
-        {
-            let _alone = self.batches.write().unwrap_or_else(PoisonError::into_inner);
-            self.tree.apply_batch(batch).map_err(|source| EngineError::new("write a batch", source))?;
-        }
-        self.tree.flush().map_err(|source| EngineError::new("write a batch", source))?;
-        // A leaf's file before the log that names it.
-        let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        blobs.sync().map_err(|source| EngineError::new("sync its files", source))?;
-        self.data_file.sync_data().map_err(|source| EngineError::new("sync its files", source))
+        Ok(())
     }
 
     fn bytes_on_disk(&self) -> Result<u64, EngineError> {
-        self.tree.size_on_disk().map_err(|source| EngineError::new("measure its files", source))
+        self.tree.tree.size_on_disk().map_err(|source| EngineError::new("measure its files", source))
+    }
+}
+
+impl Tree {
+    /// Writes rows one by one: each can be read at any time, and the whole can be written again.
+    fn write(&self, changes: &Changes) -> Result<(), EngineError> {
+        let failed = |source| EngineError::new("write a batch", source);
+        for (key, value) in changes {
+            match value {
+                Some(value) => {
+                    let value = IVec::from(value.as_slice());
+                    self.tree.insert(key, value.clone()).map_err(failed)?;
+                    self.kept.insert(key.clone(), value);
+                }
+                None => {
+                    self.tree.remove(key).map_err(failed)?;
+                    self.kept.remove(key.as_slice());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Durable {
+    /// Brings sled's files to the disk, after which the journal is not needed.
+    fn checkpoint(&mut self, tree: &sled::Db) -> Result<(), EngineError> {
+        tree.flush().map_err(|source| EngineError::new("write its files", source))?;
+        let synced = |source| EngineError::new("sync its files", source);
+        // A leaf's file before the log that names it.
+        self.blobs.sync().map_err(synced)?;
+        self.data_file.sync_data().map_err(synced)?;
+        self.journal.clear().map_err(synced)
     }
 }
 
@@ -130,7 +207,8 @@ impl Blobs {
 impl Drop for Sled {
     fn drop(&mut self) {
         // Nothing acknowledged depends on this; it only spares the next start some recovery.
-        let _ = self.tree.flush();
+        let durable = self.durable.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = durable.checkpoint(&self.tree.tree);
     }
 }
 
@@ -138,15 +216,20 @@ fn failed(source: sled::Error) -> RowsError {
     RowsError::Engine(Box::new(source))
 }
 
-impl Rows for Snapshot<'_> {
+impl Rows for Tree {
     fn get_bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
-        Ok(self.tree.get(key).map_err(failed)?.map(|value| value.to_vec()))
+        if let Some(value) = self.kept.get(key) {
+            return Ok(Some(value.to_vec()));
+        }
+        let Some(value) = self.tree.get(key).map_err(failed)? else { return Ok(None) };
+        self.kept.insert(key.to_vec(), value.clone());
+        Ok(Some(value.to_vec()))
     }
 
     fn scan_bytes(&self, range: Range, direction: Direction) -> Pairs<'_> {
         let end = range.end.map_or(Bound::Unbounded, Bound::Excluded);
         let rows = self.tree.range::<Vec<u8>, _>((Bound::Included(range.start), end));
-        let pair = |row: sled::Result<(sled::IVec, sled::IVec)>| -> Result<Pair, RowsError> {
+        let pair = |row: sled::Result<(IVec, IVec)>| -> Result<Pair, RowsError> {
             let (key, value) = row.map_err(failed)?;
             Ok((key.to_vec(), value.to_vec()))
         };
@@ -157,6 +240,19 @@ impl Rows for Snapshot<'_> {
     }
 }
 
+impl Rows for Snapshot<'_> {
+    fn get_bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        match self.visit.changes().get(key) {
+            Some(change) => Ok(change.clone()),
+            None => self.tree.get_bytes(key),
+        }
+    }
+
+    fn scan_bytes(&self, range: Range, direction: Direction) -> Pairs<'_> {
+        Box::new(merged(self.tree, self.visit.changes(), range, direction))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -164,7 +260,7 @@ mod tests {
     use super::{Changes, Engine, Sled};
 
     #[test]
-    fn a_commit_syncs_what_is_written_beside_the_data_file() {
+    fn a_checkpoint_syncs_what_is_written_beside_the_data_file() {
         let dir = tempfile::tempdir().unwrap();
         let engine = Sled::open(&dir.path().join("sled"), 1 << 20).unwrap();
         let blob_dir = dir.path().join("sled").join(super::BLOB_DIR);
@@ -173,12 +269,14 @@ mod tests {
         };
         let mut most = 0;
         for number in 0..20_u8 {
-            // What the background flusher has moved since the last commit must be synced by this one too.
+            // What the background flusher has moved since the last time must be synced by this one too.
             let before = there();
             // Sixteen of these make a leaf that does not fit into the data file.
             let rows: Changes = (0..16).map(|row| (vec![number, row], Some(vec![row; 20_000]))).collect();
             engine.commit(rows).unwrap();
-            let synced = engine.blobs.lock().unwrap().synced.clone();
+            let mut durable = engine.durable.lock().unwrap();
+            durable.checkpoint(&engine.tree.tree).unwrap();
+            let synced = durable.blobs.synced.clone();
             let missed = before.difference(&synced).filter(|name| blob_dir.join(name).exists());
             assert_eq!(missed.count(), 0);
             most = most.max(synced.len());

@@ -1,6 +1,7 @@
 //! What every engine must do, on every engine. The one in memory is the specification.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use guestlist::store::engine::Engine;
 use guestlist::store::{IfAbsent, Memory, Sled, Store};
@@ -97,6 +98,68 @@ fn keys_of_every_length_and_values_up_to_the_chunk_size_are_kept() {
         engine.commit(empty).unwrap();
         assert_eq!(engine.snapshot().get_bytes(b"empty").unwrap(), Some(Vec::new()), "{name}");
     });
+}
+
+#[test]
+fn readers_see_whole_commits_while_they_are_written() {
+    on_each(|engine, name| {
+        // Commit `n` leaves the rows of every key but the n-th, each saying n.
+        const KEYS: u32 = 300;
+        let key = |number: u32| number.to_be_bytes().to_vec();
+        let commit = |version: u32| {
+            let row =
+                |number| (key(number), (number != version % KEYS).then(|| version.to_be_bytes().to_vec()));
+            engine.commit((0..KEYS).map(row).collect()).unwrap();
+        };
+        commit(0);
+        let (done, looks) = (AtomicBool::new(false), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            for direction in [Direction::Ascending, Direction::Descending] {
+                let (done, looks) = (&done, &looks);
+                scope.spawn(move || {
+                    while !done.load(Ordering::Relaxed) {
+                        let rows = engine.snapshot();
+                        let seen = everything(&*rows, direction);
+                        let versions: BTreeSet<_> = seen.iter().map(|(_, version)| version.clone()).collect();
+                        assert_eq!((seen.len(), versions.len()), (KEYS as usize - 1, 1), "{name}");
+                        let version = u32::from_be_bytes(seen[0].1.as_slice().try_into().unwrap());
+                        assert_eq!(rows.get_bytes(&key(version % KEYS)).unwrap(), None, "{name}");
+                        let other = rows.get_bytes(&key((version + 1) % KEYS)).unwrap();
+                        assert_eq!(other.as_ref(), versions.first(), "{name}");
+                        looks.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            (1..400).for_each(commit);
+            done.store(true, Ordering::Relaxed);
+        });
+        assert!(looks.load(Ordering::Relaxed) > 10, "{name}: nobody looked, so nothing was tested");
+    });
+}
+
+#[test]
+fn sled_keeps_what_was_committed_whatever_had_reached_its_own_files() {
+    let dir = tempdir().unwrap();
+    let engine = Sled::open(dir.path(), 1 << 20).unwrap();
+    for number in 0..50_u8 {
+        engine.commit(changes(&[(&[number], Some(b"there")), (&[number / 2], None)])).unwrap();
+        if number % 10 != 9 {
+            continue;
+        }
+        // As a machine would find it that lost its power now.
+        let copy = tempdir().unwrap();
+        for entry in std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+            }
+        }
+        let found = Sled::open(copy.path(), 1 << 20).unwrap();
+        assert_eq!(
+            everything(&*found.snapshot(), Direction::Ascending),
+            everything(&*engine.snapshot(), Direction::Ascending),
+            "after {number}"
+        );
+    }
 }
 
 #[test]

@@ -160,8 +160,24 @@ fn somebody_with_two_inviters_stays_when_the_nearer_one_goes_and_so_do_those_bel
 }
 
 #[test]
+fn a_chain_may_pass_through_its_own_end() {
+    let mut world = World::new();
+    // 0 invites 1, 1 invites 2, and 2 invites 1 once more: the second signup of 1 rests on their first.
+    for (from, to) in [(0, 1), (1, 2), (2, 1)] {
+        world.invite(from, to);
+        world.sign_up_as(&format!("s{from}"), to, from);
+    }
+    world.settle();
+    let second = AtUri::parse(&format!("at://{}/at.atjam.signup/s2", did(1))).unwrap();
+    let explained = explain(&*world.store.snapshot(), &Directory::default(), &second).unwrap();
+    let steps: Vec<Value> = serde_json::to_value(explained.chain).unwrap().as_array().unwrap().clone();
+    let authors: Vec<_> = steps[1..].iter().map(|step| step["author"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(authors, [0, 1, 1, 2, 2, 1].map(|who| did(who).to_string()));
+}
+
+#[test]
 fn a_wide_round_falls_and_returns_with_the_one_who_invited_everybody() {
-    const WIDTH: usize = 20_000;
+    const WIDTH: usize = 100_000;
     let mut world = World::new();
     world.invite(0, 1);
     world.sign_up(1, 0);
@@ -169,12 +185,12 @@ fn a_wide_round_falls_and_returns_with_the_one_who_invited_everybody() {
         world.invite(1, who);
         world.sign_up(who, 1);
     }
-    assert_eq!(world.settle().network, 20_001);
+    assert_eq!(world.settle().network, 100_001);
     world.tell(0, "at.atjam.invitation", "i1", None);
     let cut = world.settle();
-    assert_eq!((cut.network, cut.signups, cut.open), (0, 20_001, 20_001));
+    assert_eq!((cut.network, cut.signups, cut.open), (0, 100_001, 100_001));
     world.invite(0, 1);
-    assert_eq!(world.settle().network, 20_001);
+    assert_eq!(world.settle().network, 100_001);
     world.assert_checked();
 }
 

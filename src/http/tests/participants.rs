@@ -78,7 +78,8 @@ async fn depths_agree_with_the_chains_in_a_tangle() {
     for number in 1..60 {
         for nth in 0..3 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let inviter = (seed >> 33) % number;
+            // Two of those before; and anybody, so that ways cross, and lead through whom they lead to.
+            let inviter = (seed >> 33) % if nth < 2 { number } else { 60 };
             let invitation = world.invite(&name(inviter), &format!("i{number}-{nth}"), &round, &name(number));
             let made = format!("2026-01-{:02}T00:00:00Z", 1 + (seed >> 40) % 28);
             let signup = json!({ "round": round, "invitation": invitation, "createdAt": made });
