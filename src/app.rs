@@ -77,9 +77,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         },
     };
     let stop_server = CancellationToken::new();
-    let server = axum::serve(listener, http::router(service))
-        .with_graceful_shutdown(stop_server.clone().cancelled_owned());
-    let mut server = tokio::spawn(server.into_future());
+    let trusted = config.http.trusted_proxies.clone();
+    let mut server = tokio::spawn(http::serve(listener, http::router(service), trusted, stop_server.clone()));
 
     let (sender, deliveries) = queue();
     let watch = Watch::load(&store)?;

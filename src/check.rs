@@ -14,8 +14,8 @@ use crate::tables::keys::StandingKey;
 use crate::tables::rows::{AccountState, Standing};
 use crate::tables::view::{Direction, Overlay, Range, ReadRows, Rows, RowsError, prefix_of};
 use crate::tables::{
-    Accounts, Chunks, EventTallies, Invitations, Links, Records, RoundTallies, Rounds, Rsvps, Signups,
-    Sources, Standings, Table, Totals,
+    Accounts, Answers, Chunks, EventTallies, Invitations, Invited, Links, Quarantine, Records, RoundTallies,
+    Rounds, Rsvps, Signups, Sources, Standings, Submissions, Table, Totals,
 };
 
 /// Records that are put into memory in one go.
@@ -48,12 +48,16 @@ pub fn check(store: &Store, mut progress: impl FnMut(u64)) -> Result<Report, Sto
     let anew = anew.snapshot();
     compare::<Records>(&stored, &*anew, &mut report)?;
     compare::<Chunks>(&stored, &*anew, &mut report)?;
+    compare::<Quarantine>(&stored, &*anew, &mut report)?;
     compare::<Rounds>(&stored, &*anew, &mut report)?;
     compare::<Signups>(&stored, &*anew, &mut report)?;
     compare::<Invitations>(&stored, &*anew, &mut report)?;
+    compare::<Invited>(&stored, &*anew, &mut report)?;
+    compare::<Submissions>(&stored, &*anew, &mut report)?;
     compare::<Links>(&stored, &*anew, &mut report)?;
     compare::<RoundTallies>(&stored, &*anew, &mut report)?;
     compare::<Rsvps>(&stored, &*anew, &mut report)?;
+    compare::<Answers>(&stored, &*anew, &mut report)?;
     compare::<EventTallies>(&stored, &*anew, &mut report)?;
     compare::<Totals>(&stored, &*anew, &mut report)?;
     compare_standings(&stored, &*anew, &mut report)?;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use tracing_subscriber::filter::EnvFilter;
 
+use crate::http::Addresses;
 use crate::ingest::dump::{self, DumpError};
 
 /// What environment variables begin with: `GUESTLIST_DATA_DIR`, `GUESTLIST_HTTP__BIND`.
@@ -96,6 +97,8 @@ pub struct Http {
     pub bind: SocketAddr,
     /// How others reach it; links in answers begin with this.
     pub public_url: String,
+    /// The addresses of proxies whose word on a request's client and id is taken.
+    pub trusted_proxies: Vec<Addresses>,
 }
 
 /// Who is who.
@@ -188,6 +191,7 @@ impl Default for Http {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8484)),
             public_url: "http://127.0.0.1:8484".to_owned(),
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -5,8 +5,8 @@
 
 use crate::codec::event::Block;
 use crate::records::{self, Body, Deviation, Grade, Kind, Rsvp};
-use crate::rules::attendance;
 use crate::rules::authority::Authority;
+use crate::rules::{attendance, listing};
 use crate::syntax::{self, Did, Tid};
 use crate::tables::keys::{
     ChunkKey, InvitationId, MetaKey, RecordId, RoundId, RoundRecordKey, SignupKey, SourceKey,
@@ -104,7 +104,7 @@ fn replace_record(
         bytes,
     };
     rows.put::<Records>(id, &after);
-    count_record(rows, id.kind, before.as_ref(), Some(&after))?;
+    count_record(rows, id, before.as_ref(), Some(&after))?;
     body_changed(rows, id, before.and_then(|before| before.body).as_ref(), after.body.as_ref())
 }
 
@@ -113,7 +113,7 @@ pub fn delete_record(rows: &mut Overlay<'_>, id: &RecordId) -> Result<(), RowsEr
     let Some(before) = rows.get::<Records>(id)? else { return Ok(()) };
     delete_chunks(rows, id, &before);
     rows.delete::<Records>(id);
-    count_record(rows, id.kind, Some(&before), None)?;
+    count_record(rows, id, Some(&before), None)?;
     body_changed(rows, id, before.body.as_ref(), None)
 }
 
@@ -124,7 +124,10 @@ pub fn purge(rows: &mut Overlay<'_>, did: &Did) -> Result<(), RowsError> {
     for (id, record) in &records {
         delete_chunks(rows, id, record);
         rows.delete::<Records>(id);
-        count_record(rows, id.kind, Some(record), None)?;
+        count_record(rows, id, Some(record), None)?;
+        if let Some(body) = &record.body {
+            listing::list(rows, id, body, false);
+        }
         match &record.body {
             Some(Body::Round(_)) => round_changed(rows, id, None),
             Some(Body::Rsvp(rsvp)) => attendance::rsvp_changed(rows, did, &id.rkey, Some(rsvp), None)?,
@@ -140,20 +143,27 @@ pub fn purge(rows: &mut Overlay<'_>, did: &Did) -> Result<(), RowsError> {
     authority.settle()
 }
 
+/// Counts the difference between two versions of a record in the totals, and keeps the quarantine.
 fn count_record(
     rows: &mut Overlay<'_>,
-    kind: Kind,
+    id: &RecordId,
     before: Option<&Record>,
     after: Option<&Record>,
 ) -> Result<(), RowsError> {
-    let quarantined =
-        |record: Option<&Record>| record.is_some_and(|record| matches!(record.grade, GradeRow::Unusable(_)));
+    let reason = |record: Option<&Record>| match record?.grade {
+        GradeRow::Unusable(reason) => Some(reason),
+        GradeRow::Conforming | GradeRow::Deviating(_) | GradeRow::DeviatingMuch => None,
+    };
+    let (was, is) = (reason(before), reason(after));
+    if was != is {
+        listing::quarantine(rows, id, is);
+    }
     let mut totals = rows.get::<Totals>(&())?.unwrap_or_default();
     let counted = totals.clone();
-    if let Some(count) = totals.records.get_mut(kind.place()) {
+    if let Some(count) = totals.records.get_mut(id.kind.place()) {
         recount(count, before.is_some(), after.is_some())?;
     }
-    recount(&mut totals.quarantined, quarantined(before), quarantined(after))?;
+    recount(&mut totals.quarantined, was.is_some(), is.is_some())?;
     if totals != counted {
         rows.put_or_delete::<Totals>(&(), &totals);
     }
@@ -252,6 +262,11 @@ fn body_changed(
 ) -> Result<(), RowsError> {
     if before == after {
         return Ok(());
+    }
+    for (body, appears) in [(before, false), (after, true)] {
+        if let Some(body) = body {
+            listing::list(rows, id, body, appears);
+        }
     }
     match id.kind {
         Kind::Round => {

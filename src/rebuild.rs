@@ -1,18 +1,18 @@
 //! Working out everything derived from the stored records anew, in place.
 //!
-//! Done when a lexicon has changed since the records were graded, and when an operator asks for it. Readers
-//! see a store that is being filled, so nobody serves from it meanwhile; a rebuild that was interrupted is
-//! begun again at the next start.
+//! Done when a lexicon has changed since the records were graded, when an earlier version wrote the store, and
+//! when an operator asks for it. Readers see a store that is being filled, so nobody serves from it meanwhile;
+//! a rebuild that was interrupted is begun again at the next start.
 
 use crate::filing;
 use crate::records::lexicon;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, schema};
 use crate::tables::keys::{MetaKey, RecordId};
 use crate::tables::rows::{Meta, Record, Unfinished};
 use crate::tables::view::{Direction, Range, ReadRows, RowsError, key_of, prefix_of};
 use crate::tables::{
-    Accounts, EventTallies, Invitations, Links, Metas, Records, RoundTallies, Rounds, Rsvps, Signups,
-    Standings, Table, Totals,
+    Accounts, Answers, EventTallies, Invitations, Invited, Links, Metas, Quarantine, Records, RoundTallies,
+    Rounds, Rsvps, Signups, Standings, Submissions, Table, Totals,
 };
 
 /// Rows that are written in one batch.
@@ -23,6 +23,8 @@ const BATCH_ROWS: usize = 1000;
 pub enum Cause {
     /// The lexicons are others than those by which the records were graded.
     Lexicons,
+    /// An earlier version wrote the store, without the indexes that there are now.
+    Schema,
     /// A rebuild was interrupted.
     Interrupted,
 }
@@ -35,6 +37,9 @@ pub fn needed(store: &Store) -> Result<Option<Cause>, StoreError> {
         Some(Meta::Unfinished(Unfinished::Import)) => return Err(StoreError::HalfImported),
         _ => {}
     }
+    if filing::number(&*rows, MetaKey::Schema)? < schema::VERSION {
+        return Ok(Some(Cause::Schema));
+    }
     let graded_by = rows.get::<Metas>(&MetaKey::Lexicons)?;
     Ok((graded_by != Some(Meta::Bytes(lexicon::fingerprint().to_vec()))).then_some(Cause::Lexicons))
 }
@@ -45,13 +50,17 @@ pub fn rebuild(store: &Store, mut progress: impl FnMut(u64)) -> Result<(), Store
         rows.put::<Metas>(&MetaKey::Unfinished, &Meta::Unfinished(Unfinished::Rebuild));
         Ok(())
     })?;
+    wipe::<Quarantine>(store)?;
     wipe::<Rounds>(store)?;
     wipe::<Standings>(store)?;
     wipe::<Signups>(store)?;
     wipe::<Invitations>(store)?;
+    wipe::<Invited>(store)?;
+    wipe::<Submissions>(store)?;
     wipe::<Links>(store)?;
     wipe::<RoundTallies>(store)?;
     wipe::<Rsvps>(store)?;
+    wipe::<Answers>(store)?;
     wipe::<EventTallies>(store)?;
     wipe::<Totals>(store)?;
     accounts(store)?;
@@ -65,6 +74,7 @@ pub fn rebuild(store: &Store, mut progress: impl FnMut(u64)) -> Result<(), Store
     }
     store.write::<StoreError>(|rows| {
         rows.delete::<Metas>(&MetaKey::Unfinished);
+        rows.put::<Metas>(&MetaKey::Schema, &Meta::Number(schema::VERSION));
         rows.put::<Metas>(&MetaKey::Lexicons, &Meta::Bytes(lexicon::fingerprint().to_vec()));
         Ok(filing::move_position(rows)?)
     })

@@ -80,9 +80,9 @@ impl Mixture {
         }
     }
 
-    /// The rounds so far, with their participants.
-    pub(crate) fn into_rounds(self) -> Vec<(Reference, Vec<Did>)> {
-        self.rounds
+    /// The rounds so far with their participants, and the events.
+    pub(crate) fn into_rounds_and_events(self) -> (Vec<(Reference, Vec<Did>)>, Vec<Reference>) {
+        (self.rounds, self.events)
     }
 
     fn somebody(&self) -> Did {

@@ -23,6 +23,9 @@ const RETRY_AFTER_SECONDS: &str = "1";
 /// The methods whose errors carry their message under a second name too (CONTRACT §4.1).
 const CALENDAR_PATH: &str = "/xrpc/community.lexicon.calendar.";
 
+/// Where the status is in the first line of an answer.
+const STATUS_IN_LINE: std::ops::Range<usize> = 9..12;
+
 /// An error that a client can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ApiError {
@@ -42,12 +45,18 @@ pub(super) enum ApiError {
     RoundNotFound,
     #[error("there is no such event here")]
     EventNotFound,
+    #[error("there is no such RSVP here")]
+    RsvpNotFound,
     #[error("there is no such method here")]
     UnknownMethod,
     #[error("this method is not called with that HTTP method")]
     WrongMethod,
     #[error("there is nothing here")]
     NotFound,
+    #[error("the URI of the request is too long")]
+    UriTooLong,
+    #[error("the headers of the request are too large")]
+    HeadersTooLarge,
     #[error("the body of the request is too large")]
     BodyTooLarge,
     #[error("too many queries at once: try again in a moment")]
@@ -75,7 +84,9 @@ impl ApiError {
             ApiError::EventNotFound => "not_found",
             ApiError::UnknownMethod => "MethodNotImplemented",
             ApiError::WrongMethod => "MethodNotAllowed",
-            ApiError::NotFound => "NotFound",
+            ApiError::NotFound | ApiError::RsvpNotFound => "NotFound",
+            ApiError::UriTooLong => "UriTooLong",
+            ApiError::HeadersTooLarge => "HeadersTooLarge",
             ApiError::BodyTooLarge => "PayloadTooLarge",
             ApiError::Busy | ApiError::TooSlow => "NotEnoughResources",
             ApiError::Internal => "InternalServerError",
@@ -91,9 +102,14 @@ impl ApiError {
             | ApiError::UnresolvedHandle { .. }
             | ApiError::BadCursor
             | ApiError::Malformed => StatusCode::BAD_REQUEST,
-            ApiError::RoundNotFound | ApiError::EventNotFound | ApiError::NotFound => StatusCode::NOT_FOUND,
+            ApiError::RoundNotFound
+            | ApiError::EventNotFound
+            | ApiError::RsvpNotFound
+            | ApiError::NotFound => StatusCode::NOT_FOUND,
             ApiError::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
             ApiError::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::UriTooLong => StatusCode::URI_TOO_LONG,
+            ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::Busy | ApiError::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -173,6 +189,31 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
     }
     *response.body_mut() = if is_head { Body::empty() } else { body.into() };
     response
+}
+
+/// The answer in place of a bare refusal by the HTTP library; `None` for anything else. `empty` is the line that
+/// marks one. What is too large in a request of which a line was read are its headers.
+pub(super) fn instead_of(refusal: &[u8], empty: &[u8], line_read: bool) -> Option<Vec<u8>> {
+    if !refusal.windows(empty.len()).any(|window| window == empty) {
+        return None;
+    }
+    let status = std::str::from_utf8(refusal.get(STATUS_IN_LINE)?).ok()?;
+    let error = match StatusCode::from_bytes(status.as_bytes()).ok()? {
+        StatusCode::URI_TOO_LONG => ApiError::UriTooLong,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE if line_read => ApiError::HeadersTooLarge,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => ApiError::UriTooLong,
+        _ => ApiError::Malformed,
+    };
+    let message = error.to_string();
+    // Nobody knows which method was meant, so that both names of the message are given.
+    let body = ErrorBody { error: error.name(), error_description: Some(message.clone()), message };
+    let body = serde_json::to_string(&body).expect("a map of strings serialises");
+    let (status, length) = (error.status(), body.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         access-control-allow-origin: *\r\nconnection: close\r\n\r\n"
+    );
+    Some((head + &body).into_bytes())
 }
 
 /// The answer to a request whose handler panicked. The panic itself was reported by its hook.

@@ -1,20 +1,28 @@
 //! The HTTP surface: queries over the store, for programs and for people's browsers.
 //!
 //! The map of the room: this file has the routes, `answer` runs one query on one snapshot, `params` and
-//! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `view` and
-//! `round` are the shapes that several methods share, and each method has a file under `query`. It never
+//! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `view`, `round`, `listing` and
+//! `standing` are the shapes that several methods share, and each method has a file under `query`.
+//! `connections`, `patience`, `caller` and `requests` are what surrounds a request. It never
 //! writes to the store and never decides: verdicts are read from `rules`. Shapes: CONTRACT §4 and the
 //! lexicons.
 
 mod answer;
+mod caller;
+mod connections;
 mod cursor;
 mod error;
 mod explanation;
+mod listing;
 mod memo;
 mod page;
 mod params;
+mod patience;
 mod query;
+mod requests;
 mod round;
+mod served;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -29,6 +37,8 @@ use axum::http::{HeaderName, Method, header};
 use axum::middleware;
 use axum::routing::{any, get};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 
@@ -36,13 +46,24 @@ use crate::identity::Directory;
 use crate::store::Store;
 
 use answer::{Depends, Shared, health, query};
+pub use caller::Addresses;
+use caller::REQUEST_ID;
+pub use connections::serve;
 use error::{ApiError, render};
 pub use explanation::{Explanation, explain};
-use query::{get_event, get_round, get_standing, get_status, list_rounds, list_signups};
+use query::{
+    get_event, get_invite_graph, get_round, get_rsvp, get_standing, get_standings, get_status,
+    list_actor_rounds, list_event_rsvps, list_invitations, list_participants, list_quarantine, list_rounds,
+    list_rsvps, list_signups, list_submissions,
+};
+use requests::{trace, weaken};
 pub use view::{ChainStep, LinkView};
 
 /// The header that says which state of the store an answer was computed from. Compare it for equality only.
 const POSITION: HeaderName = HeaderName::from_static("guestlist-position");
+
+/// Bytes from which an answer is compressed for who takes that: below them it saves no packet.
+const COMPRESSED_FROM_BYTES: u64 = 1_024;
 
 /// What the answers are made from. Cheap to clone.
 #[derive(Clone)]
@@ -88,14 +109,25 @@ pub fn router(service: Service) -> Router {
     let limits = service.limits;
     let routes = Router::new()
         .merge(query("app.guestlist.explain", Depends::OnRows, query::explain::run))
+        .merge(query("app.guestlist.getInviteGraph", Depends::OnRows, get_invite_graph::run))
         .merge(query("app.guestlist.getRound", Depends::OnTime, get_round::run))
         .merge(query("app.guestlist.getStanding", Depends::OnRows, get_standing::run))
+        .merge(query("app.guestlist.getStandings", Depends::OnRows, get_standings::run))
         .merge(query("app.guestlist.getStatus", Depends::OnTime, get_status::run))
+        .merge(query("app.guestlist.listActorRounds", Depends::OnRows, list_actor_rounds::run))
+        .merge(query("app.guestlist.listEventRSVPs", Depends::OnRows, list_event_rsvps::run))
+        .merge(query("app.guestlist.listInvitations", Depends::OnRows, list_invitations::run))
+        .merge(query("app.guestlist.listParticipants", Depends::OnRows, list_participants::run))
+        .merge(query("app.guestlist.listQuarantine", Depends::OnRows, list_quarantine::run))
         .merge(query("app.guestlist.listRounds", Depends::OnTime, list_rounds::run))
         .merge(query("app.guestlist.listSignups", Depends::OnRows, list_signups::run))
+        .merge(query("app.guestlist.listSubmissions", Depends::OnRows, list_submissions::run))
         .merge(query("community.lexicon.calendar.getEvent", Depends::OnRows, get_event::run))
         // The reference has both spellings.
         .merge(query("community.lexicon.calendar.GetEvent", Depends::OnRows, get_event::run))
+        .merge(query("community.lexicon.calendar.getRSVP", Depends::OnRows, get_rsvp::run))
+        .merge(query("community.lexicon.calendar.listRSVPs", Depends::OnRows, list_rsvps::run))
+        .route("/lexicons/{nsid}", get(served::lexicon))
         .route("/xrpc/_health", get(health))
         .route("/xrpc/{method}", any(async || ApiError::UnknownMethod))
         .fallback(async || ApiError::NotFound);
@@ -109,7 +141,16 @@ fn surround(routes: Router, limits: &Limits) -> Router {
         .layer(RequestBodyLimitLayer::new(limits.request_body_bytes_max))
         .layer(CatchPanicLayer::custom(error::after_panic))
         .layer(middleware::from_fn(render))
+        .layer(compressed())
+        .layer(middleware::from_fn(weaken))
         .layer(open_to_browsers())
+        .layer(middleware::from_fn(trace))
+}
+
+fn compressed() -> CompressionLayer<SizeAbove> {
+    // JSON of records gives in at the first attempt, and the time is the reader's too.
+    let layer = CompressionLayer::new().quality(CompressionLevel::Fastest);
+    layer.compress_when(SizeAbove::new(COMPRESSED_FROM_BYTES))
 }
 
 fn open_to_browsers() -> CorsLayer {
@@ -117,5 +158,5 @@ fn open_to_browsers() -> CorsLayer {
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD])
         .allow_headers(Any)
-        .expose_headers([POSITION, header::ETAG, header::RETRY_AFTER])
+        .expose_headers([POSITION, header::ETAG, header::RETRY_AFTER, REQUEST_ID])
 }

@@ -8,18 +8,29 @@ use super::answer::Call;
 use super::cursor::{Filter, Seal};
 use super::error::{ApiError, Failure};
 use crate::tables::Table;
+use crate::tables::keys::Key;
 use crate::tables::view::{Range, ReadRows, RowsError, key_of};
 
 /// Rows that one request examines: a few tens of milliseconds, during which the writer waits.
 const ROWS_EXAMINED_MAX: usize = 2_000;
 
 /// Bytes of records in one page, after which it ends: a hundred records at their limit would be 100 MB.
-const PAGE_BYTES_MAX: usize = 4_000_000;
+pub(super) const PAGE_BYTES_MAX: usize = 4_000_000;
 
 /// An item, with the bytes of the record that it shows.
 pub(super) struct Item<I> {
     pub(super) view: I,
     pub(super) record_bytes: usize,
+}
+
+/// What there is at one place of a walk.
+pub(super) enum Step<I> {
+    /// Nothing to show.
+    Passed,
+    /// An item.
+    Shown(Item<I>),
+    /// More work than a page may cost, all in all: it ends before this place. Never the first place of a page.
+    TooMuch,
 }
 
 /// A page and the cursor for the next.
@@ -50,28 +61,53 @@ impl Paging {
         range: Range,
         mut view: impl FnMut(T::Key, T::Value) -> Result<Option<Item<I>>, RowsError>,
     ) -> Result<Page<I>, Failure> {
+        let rows = call.rows.scan::<T>(self.rest_of(range)?);
+        self.walk(rows.map(|row| {
+            let (key, value) = row?;
+            let place = key_of::<T>(&key);
+            Ok((place, view(key, value)?.map_or(Step::Passed, Step::Shown)))
+        }))
+    }
+
+    /// Goes through places in their order, from after the cursor on, until the page is full.
+    pub(super) fn walk<I>(
+        &self,
+        steps: impl Iterator<Item = Result<(Vec<u8>, Step<I>), RowsError>>,
+    ) -> Result<Page<I>, Failure> {
         let mut items = Vec::new();
         let mut bytes = 0;
         let (mut shown, mut examined) = (None, None);
-        let range = self.rest_of(range)?;
-        for (count, row) in call.rows.scan::<T>(range).enumerate() {
+        for (count, step) in steps.enumerate() {
             if count == ROWS_EXAMINED_MAX {
                 return Ok(self.continued(items, examined));
             }
-            let (key, value) = row?;
-            let place = key_of::<T>(&key);
-            if let Some(item) = view(key, value)? {
-                bytes += item.record_bytes;
-                // A page has at least one item, however large it is.
-                if items.len() == self.limit || (bytes > PAGE_BYTES_MAX && !items.is_empty()) {
-                    return Ok(self.continued(items, shown));
+            let (place, step) = step?;
+            match step {
+                Step::Passed => {}
+                Step::TooMuch => return Ok(self.continued(items, examined)),
+                Step::Shown(item) => {
+                    bytes += item.record_bytes;
+                    // A page has at least one item, however large it is.
+                    if items.len() == self.limit || (bytes > PAGE_BYTES_MAX && !items.is_empty()) {
+                        return Ok(self.continued(items, shown));
+                    }
+                    items.push(item.view);
+                    shown = Some(place.clone());
                 }
-                items.push(item.view);
-                shown = Some(place.clone());
             }
             examined = Some(place);
         }
         Ok(Page { items, cursor: None })
+    }
+
+    /// The place after which the page begins.
+    pub(super) fn after(&self) -> Option<&[u8]> {
+        self.after.as_deref()
+    }
+
+    /// The place after which the page begins, as the key that it is.
+    pub(super) fn after_key<K: Key>(&self) -> Result<Option<K>, ApiError> {
+        self.after().map(|after| K::read(after).ok_or(ApiError::BadCursor)).transpose()
     }
 
     fn continued<I>(&self, items: Vec<I>, last: Option<Vec<u8>>) -> Page<I> {

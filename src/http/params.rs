@@ -59,14 +59,25 @@ impl Params {
         name: &'static str,
         identities: &Directory,
     ) -> Result<Option<Did>, ApiError> {
-        let Some(text) = self.optional(name)? else { return Ok(None) };
-        if let Ok(did) = Did::parse(text) {
-            return Ok(Some(did));
+        self.optional(name)?.map(|text| resolve(name, text, identities)).transpose()
+    }
+
+    /// Between 1 and `most` DIDs or handles, each in a parameter of its own.
+    pub(super) fn actors(
+        &self,
+        name: &'static str,
+        most: (usize, &'static str),
+        identities: &Directory,
+    ) -> Result<Vec<Did>, ApiError> {
+        let (most, expected) = most;
+        let given = || self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value);
+        if given().next().is_none() {
+            return Err(ApiError::MissingParameter { name });
         }
-        let Ok(handle) = Handle::parse(text) else {
-            return Err(ApiError::BadParameter { name, expected: "a DID or a handle" });
-        };
-        identities.did_of(&handle).cloned().map(Some).ok_or(ApiError::UnresolvedHandle { name })
+        if given().count() > most {
+            return Err(ApiError::BadParameter { name, expected });
+        }
+        given().map(|text| resolve(name, text, identities)).collect()
     }
 
     /// A DID, or a handle that resolves here, that must be there.
@@ -97,6 +108,17 @@ impl Params {
         let beyond = if digits.len() < text.len() { 1 } else { LIMIT_MAX };
         Ok(text.parse().unwrap_or(beyond).clamp(1, LIMIT_MAX))
     }
+}
+
+/// The DID that a text is, or that the handle that it is resolves to here.
+fn resolve(name: &'static str, text: &str, identities: &Directory) -> Result<Did, ApiError> {
+    if let Ok(did) = Did::parse(text) {
+        return Ok(did);
+    }
+    let Ok(handle) = Handle::parse(text) else {
+        return Err(ApiError::BadParameter { name, expected: "a DID or a handle" });
+    };
+    identities.did_of(&handle).cloned().ok_or(ApiError::UnresolvedHandle { name })
 }
 
 /// Percent-decoding as forms have it; `None` for an escape that is none, or for bytes that are not UTF-8.

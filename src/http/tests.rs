@@ -2,10 +2,20 @@
 //!
 //! Every answer with status 200 is checked against the lexicon of its method on the way.
 
+mod actor_rounds;
 mod errors;
 mod events;
 mod explanations;
+mod fire;
+mod graph;
+mod invitations;
+mod manners;
+mod parameters;
+mod participants;
+mod quarantine;
 mod rounds;
+mod rsvps;
 mod signups;
 mod standing;
+mod submissions;
 mod world;

@@ -52,6 +52,18 @@ pub enum Unusable {
 }
 
 impl Unusable {
+    /// The name of every reason, in their order.
+    pub const REASONS: [&'static str; 8] = [
+        "too-large",
+        "not-dag-cbor",
+        "too-deep",
+        "cid-mismatch",
+        "not-a-map",
+        "wrong-type",
+        "missing-field",
+        "bad-field",
+    ];
+
     /// The name under which it is shown and counted.
     pub fn reason(self) -> &'static str {
         match self {

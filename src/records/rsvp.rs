@@ -29,6 +29,21 @@ pub enum Status {
     Other,
 }
 
+impl Status {
+    /// Every answer by its short name.
+    pub const NAMES: [&'static str; 4] = ["going", "interested", "notgoing", "other"];
+
+    /// The short name under which it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Going => "going",
+            Status::Interested => "interested",
+            Status::NotGoing => "notgoing",
+            Status::Other => "other",
+        }
+    }
+}
+
 impl Rsvp {
     pub(super) fn parse(fields: &mut Fields<'_>) -> Option<Self> {
         let subject = fields.uri("subject");

@@ -183,6 +183,11 @@ pub fn door(rows: &(impl Rows + ?Sized), uri: &AtUri) -> Decided<OpenDoor> {
             }));
         }
     };
+    door_of(rows, round)
+}
+
+/// A round, if it is live and official.
+pub fn door_of(rows: &(impl Rows + ?Sized), round: RoundId) -> Decided<OpenDoor> {
     if !accounts::is_active(rows, &round.did)? {
         return Ok(Err(Reason::RoundNotLive));
     }

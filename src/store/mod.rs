@@ -153,7 +153,8 @@ impl Store {
         self.engine.snapshot()
     }
 
-    /// The rows as of now, for as long as the caller likes, without keeping the writer waiting.
+    /// The rows as of now, for as long as the caller likes, without keeping the writer waiting. The caller
+    /// holds no snapshot meanwhile: a commit would wait for that, and this for the commit.
     pub fn freeze(&self) -> Frozen {
         Frozen::new(self)
     }

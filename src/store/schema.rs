@@ -10,7 +10,11 @@ use crate::tables::rows::Meta;
 use crate::tables::view::{Direction, Overlay, Range, ReadRows, Rows, RowsError};
 
 /// The version that this program writes. Raised whenever a key or a row changes.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
+
+/// The earliest version whose records and accounts are read as they are; what is derived from them is worked
+/// out anew before the store is used (`rebuild`).
+const REBUILT_FROM: u64 = 1;
 
 /// Bytes of the secret that seals cursors: the length of the hash that uses it.
 const SECRET_BYTES: usize = 32;
@@ -33,7 +37,7 @@ pub(super) fn check(store: &Store, dir: &Path) -> Result<(), StoreError> {
     let dir = dir.to_owned();
     match found {
         None => found_store(store),
-        Some(VERSION) => Ok(()),
+        Some(REBUILT_FROM..=VERSION) => Ok(()),
         Some(found) if found > VERSION => Err(StoreError::Newer { dir, found, known: VERSION }),
         Some(found) => Err(StoreError::Older { dir, found, known: VERSION }),
     }

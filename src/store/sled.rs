@@ -100,10 +100,14 @@ impl Sled {
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
         let opened = |source| EngineError::new("open its files", source);
         remove_unfinished_snapshots(dir).map_err(opened)?;
+        let has_journal = dir.join(JOURNAL_FILE).try_exists().map_err(opened)?;
         let half = cache_bytes / 2;
         let config =
             sled::Config::new().path(dir).cache_capacity(half).flush_every_ms(Some(FLUSH_INTERVAL_MS));
         let tree = config.open().map_err(|source| EngineError::new("open its files", source))?;
+        if !has_journal {
+            escape_keys(&tree).map_err(|source| EngineError::new("write its keys anew", source))?;
+        }
         let rows = usize::try_from(half / ROW_BYTES).unwrap_or(usize::MAX);
         let tree = Tree { tree, kept: Cache::with_weighter(rows, half, RowBytes) };
         let data_file = File::open(dir.join(DATA_FILE)).map_err(opened)?;
@@ -119,6 +123,18 @@ impl Sled {
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(opened)?;
         Ok(Self { tree, generations: Generations::default(), durable: Mutex::new(durable) })
     }
+}
+
+/// Escapes the keys of a tree from before there was a journal, which were given to sled as they are.
+fn escape_keys(tree: &sled::Db) -> sled::Result<()> {
+    let raw = tree.iter().filter(|row| row.as_ref().map_or(true, |(key, _)| *escaped(key) != **key));
+    let rows: Vec<(IVec, IVec)> = raw.collect::<Result<_, _>>()?;
+    let mut batch = sled::Batch::default();
+    // All of them first: what one is called now may be what another was called.
+    rows.iter().for_each(|(key, _)| batch.remove(key));
+    rows.iter().for_each(|(key, value)| batch.insert(&*escaped(key), value));
+    tree.apply_batch(batch)?;
+    tree.flush().map(drop)
 }
 
 /// Removes what sled was writing when the process ended or the disk was full. It would take that for the
@@ -293,7 +309,7 @@ impl Rows for Snapshot<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{BTreeMap, HashSet};
 
     use super::{Changes, Direction, Engine, Range, Sled};
 
@@ -320,6 +336,24 @@ mod tests {
             most = most.max(synced.len());
         }
         assert!(most > 0, "nothing was written beside the data file, so nothing was tested");
+    }
+
+    #[test]
+    fn keys_from_before_the_journal_are_found_under_what_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys =
+            [&b"a"[..], &[1, 254], &[1, 254, 0], &[1, 254, 254, 7], &[1, 255, 255, 255, 255, 2], &[255]];
+        let tree = sled::open(dir.path()).unwrap();
+        keys.iter().for_each(|key| assert_eq!(tree.insert(key, *key).unwrap(), None));
+        drop(tree);
+        // The second time there is a journal, and nothing is escaped twice.
+        for _ in 0..2 {
+            let engine = Sled::open(dir.path(), 1 << 20).unwrap();
+            let rows = engine.snapshot();
+            let found = rows.scan_bytes(Range { start: Vec::new(), end: None }, Direction::Ascending);
+            let found: BTreeMap<_, _> = found.map(Result::unwrap).collect();
+            assert_eq!(found, keys.iter().map(|key| (key.to_vec(), key.to_vec())).collect());
+        }
     }
 
     #[test]

@@ -12,12 +12,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use keys::{
-    ChunkKey, EventKey, Key, LinkKey, MetaKey, RecordId, RoundId, RoundRecordKey, RsvpKey, SignupKey,
-    SourceKey, StandingKey,
+    AnswerKey, ChunkKey, EventKey, InvitedKey, Key, LinkKey, MetaKey, QuarantineKey, RecordId, RoundId,
+    RoundRecordKey, RsvpKey, SignupKey, SourceKey, StandingKey,
 };
 use rows::{Account, EventTally, Meta, Record, RoundFacts, RoundTally, SignupFacts, Source, Standing};
 
-use crate::records::Status;
+use crate::records::{Status, Unusable};
 use crate::syntax::Did;
 
 /// A table: a set of rows with keys and values of one type each.
@@ -65,6 +65,8 @@ tables! {
     Records = b'r': RecordId => Record;
     /// The bytes of records that are too large for one value.
     Chunks = b'c': ChunkKey => rows::Chunk;
+    /// Why each unusable record is unusable.
+    Quarantine = b'q': QuarantineKey => Unusable;
     /// What the rules ask of a usable round.
     Rounds = b'R': RoundId => RoundFacts;
     /// What one person has and is in one round.
@@ -73,12 +75,18 @@ tables! {
     Signups = b'u': SignupKey => SignupFacts;
     /// The usable invitations to a round, by inviter: the invitee.
     Invitations = b'i': RoundRecordKey => Did;
+    /// The usable invitations to a round, by invitee.
+    Invited = b'v': InvitedKey => ();
+    /// The usable submissions to a round, by author.
+    Submissions = b'w': RoundRecordKey => ();
     /// Who passes the right to invite on to whom, both ways, with the number of invitations that do.
     Links = b'l': LinkKey => u32;
     /// How many there are in a round.
     RoundTallies = b'n': RoundId => RoundTally;
     /// The usable RSVPs to an event, by author, oldest first.
     Rsvps = b'e': RsvpKey => Status;
+    /// The usable RSVPs of a person, by time.
+    Answers = b'A': AnswerKey => ();
     /// How many answered an event, by answer.
     EventTallies = b't': EventKey => EventTally;
 }

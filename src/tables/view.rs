@@ -135,9 +135,35 @@ pub trait ReadRows: Rows {
         self.scan_bytes(range, Direction::Ascending).map(decode_pair::<T>)
     }
 
+    /// The rows of a range, greatest key first.
+    fn scan_back<'a, T: Table + 'a>(
+        &'a self,
+        range: Range,
+    ) -> impl Iterator<Item = Result<Row<T>, RowsError>> + 'a {
+        self.scan_bytes(range, Direction::Descending).map(decode_pair::<T>)
+    }
+
     /// All rows of a table, smallest key first.
     fn scan_all<'a, T: Table + 'a>(&'a self) -> impl Iterator<Item = Result<Row<T>, RowsError>> + 'a {
         self.scan::<T>(prefix_of::<T>(|_| {}))
+    }
+
+    /// The first row of each group of neighbours in a range, without a look at the others; `group` gives the keys
+    /// of the group that a key is in.
+    fn scan_groups<'a, T: Table + 'a>(
+        &'a self,
+        range: Range,
+        group: impl Fn(&T::Key) -> Range + 'a,
+    ) -> impl Iterator<Item = Result<Row<T>, RowsError>> + 'a {
+        let mut left = Some(range);
+        std::iter::from_fn(move || {
+            let range = left.take()?;
+            let row = self.scan::<T>(range.clone()).next()?;
+            if let Ok((key, _)) = &row {
+                left = group(key).end.map(|start| Range { start, ..range });
+            }
+            Some(row)
+        })
     }
 
     /// The row with the greatest key of a range.

@@ -38,7 +38,7 @@ impl Client {
 
     async fn get(&self, method: &str, query: &str) -> Value {
         // A did:web has a percent sign of its own.
-        let query = query.replace('%', "%25");
+        let query = query.replace('%', "%25").replace('#', "%23");
         let request = Request::get(format!("/xrpc/{method}?{query}")).body(Body::empty()).unwrap();
         let response = self.0.clone().oneshot(request).await.unwrap();
         let status = response.status();
@@ -101,7 +101,101 @@ async fn answers_agree_with_the_export() {
         assert_eq!(shown, expected, "{author}");
     }
     check_rounds(&client, &lines).await;
+    check_decided(&client, &lines, "invitation").await;
+    check_decided(&client, &lines, "submission").await;
+    check_answers(&client, &lines).await;
+    check_quarantine(&client, &lines).await;
     client.get("app.guestlist.getStatus", "").await;
+}
+
+/// The lines of usable records of a kind, by author.
+fn by_author<'a>(lines: &'a [Value], kind: &str) -> BTreeMap<&'a str, Vec<&'a Value>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line["kind"] == kind && line["grade"] != "unusable") {
+        found.entry(text(&line["author"])).or_default().push(line);
+    }
+    assert!(!found.is_empty(), "{kind}");
+    found
+}
+
+/// The lists of one kind: each author's, and each round's together, are what was exported.
+async fn check_decided(client: &Client, lines: &[Value], kind: &str) {
+    let (method, of) = match kind {
+        "invitation" => ("app.guestlist.listInvitations", "invitations"),
+        _ => ("app.guestlist.listSubmissions", "submissions"),
+    };
+    let (mut of_authors, mut of_rounds, mut of_invitees) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut rounds, mut invitees) = (BTreeSet::new(), BTreeSet::new());
+    for (author, lines) in by_author(lines, kind) {
+        let items = client.list(method, of, &format!("author={author}")).await;
+        let shown: Vec<_> = items.iter().map(|item| (&item["uri"], &item["verdict"])).collect();
+        let expected: Vec<_> = lines.iter().map(|line| (&line["uri"], &line["verdict"])).collect();
+        assert_eq!(shown, expected, "{author}");
+        for item in &items {
+            let round = text(&item["record"]["round"]["uri"]);
+            if round.contains("/at.atjam.round/") && round.starts_with("at://did:") {
+                rounds.insert(round.to_owned());
+                of_authors.insert(text(&item["uri"]).to_owned());
+            }
+            invitees.extend(item["record"]["invitee"].as_str().map(str::to_owned));
+        }
+    }
+    let uris = |items: Vec<Value>| items.into_iter().map(|item| text(&item["uri"]).to_owned());
+    for round in rounds {
+        of_rounds.extend(uris(client.list(method, of, &format!("round={round}")).await));
+    }
+    assert_eq!(of_rounds, of_authors);
+    if kind == "invitation" {
+        for invitee in invitees {
+            of_invitees.extend(uris(client.list(method, of, &format!("invitee={invitee}")).await));
+        }
+        assert_eq!(of_invitees, of_authors);
+    }
+}
+
+/// Each person's answers, and of each event those that count.
+async fn check_answers(client: &Client, lines: &[Value]) {
+    let mut counted: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for (author, lines) in by_author(lines, "rsvp") {
+        let method = "community.lexicon.calendar.listRSVPs";
+        let items = client.list(method, "rsvps", &format!("identity={author}")).await;
+        let shown: BTreeSet<_> = items.iter().map(|item| text(&item["uri"])).collect();
+        assert_eq!(shown.len(), items.len(), "{author}");
+        assert_eq!(shown, lines.iter().map(|line| text(&line["uri"])).collect(), "{author}");
+        for item in &items {
+            let event = text(&item["eventUri"]);
+            let query = format!("event={event}&identity={author}");
+            let counts = client.get("community.lexicon.calendar.getRSVP", &query).await;
+            let line = lines.iter().find(|line| line["uri"] == item["uri"]).unwrap();
+            assert_eq!(line["effective"], counts["uri"] == item["uri"], "{line}");
+            if counts["uri"] == item["uri"] {
+                assert_eq!(counts["status"], item["status"]);
+                let of_event = counted.entry(event.to_owned()).or_default();
+                *of_event.entry(text(&item["status"]).to_owned()).or_default() += 1;
+            }
+        }
+    }
+    for (event, counts) in counted {
+        for status in ["going", "interested", "notgoing", "other"] {
+            let query = format!("event={event}&status={status}");
+            let items = client.list("app.guestlist.listEventRSVPs", "rsvps", &query).await;
+            assert_eq!(items.len() as u64, counts.get(status).copied().unwrap_or(0), "{query}");
+        }
+    }
+}
+
+async fn check_quarantine(client: &Client, lines: &[Value]) {
+    let expected: BTreeSet<_> = lines
+        .iter()
+        .filter(|line| line["grade"] == "unusable")
+        .map(|line| (text(&line["uri"]), text(&line["reason"]), text(&line["cid"])))
+        .collect();
+    let items = client.list("app.guestlist.listQuarantine", "records", "").await;
+    let shown: BTreeSet<_> =
+        items.iter().map(|item| (text(&item["uri"]), text(&item["reason"]), text(&item["cid"]))).collect();
+    assert_eq!(shown, expected);
+    assert_eq!(shown.len(), items.len());
 }
 
 fn is_signup(line: &Value) -> bool {
@@ -137,6 +231,11 @@ async fn check_rounds(client: &Client, lines: &[Value]) {
             items.iter().filter(|item| is_valid(item)).map(|item| text(&item["author"])).collect();
         assert_eq!(round["counts"]["signups"], items.len(), "{uri}");
         assert_eq!(round["counts"]["participants"], participants.len(), "{uri}");
+        let listed =
+            client.list("app.guestlist.listParticipants", "participants", &format!("round={uri}")).await;
+        let listed: BTreeMap<_, _> = listed.iter().map(|person| (text(&person["did"]), person)).collect();
+        assert_eq!(listed.keys().copied().collect::<BTreeSet<_>>(), participants, "{uri}");
+        client.get("app.guestlist.getInviteGraph", &format!("round={uri}")).await;
         for person in people {
             let query = format!("round={uri}&actor={person}");
             let standing = client.get("app.guestlist.getStanding", &query).await;
@@ -144,6 +243,20 @@ async fn check_rounds(client: &Client, lines: &[Value]) {
             assert_eq!(is_valid(&standing), participants.contains(person), "{query}");
             let shown = items.iter().find(|item| item["uri"] == standing["signup"]).unwrap();
             assert_eq!(shown["verdict"], standing["verdict"], "{query}");
+            if let Some(listed) = listed.get(person) {
+                assert_eq!(listed["signup"], standing["signup"], "{query}");
+                assert_eq!(listed["basis"], standing["verdict"]["basis"], "{query}");
+                let chain = standing["chain"].as_array().map_or(1, Vec::len);
+                assert_eq!(listed["depth"], (chain - 1) / 2, "{query}");
+            }
+            let several =
+                client.get("app.guestlist.getStandings", &format!("round={uri}&actors={person}")).await;
+            assert_eq!(several["standings"], serde_json::json!([standing]), "{query}");
+            let rounds =
+                client.list("app.guestlist.listActorRounds", "rounds", &format!("actor={person}")).await;
+            let round = rounds.iter().find(|round| round["round"] == uri).unwrap();
+            assert_eq!(round["verdict"], standing["verdict"], "{query}");
+            assert_eq!(round["canInvite"], standing["canInvite"], "{query}");
         }
     }
 }

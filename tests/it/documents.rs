@@ -3,11 +3,7 @@
 use guestlist::config::{Config, SourceConfig};
 use tempfile::tempdir;
 
-use crate::harness::succeed;
-
-fn document(name: &str) -> String {
-    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
-}
+use crate::harness::{document, succeed};
 
 #[test]
 fn the_example_configuration_is_the_defaults_and_shows_every_key() {

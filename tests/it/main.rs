@@ -9,6 +9,7 @@
 
 mod agreement;
 mod answers;
+mod api;
 mod archives;
 mod bad_input;
 mod documents;
@@ -21,8 +22,10 @@ mod interop;
 mod large;
 mod model;
 mod properties;
+mod readme;
 mod recordings;
 mod replays;
 mod serving;
 mod tidy;
+mod upgrade;
 mod usage;

@@ -15,9 +15,9 @@ use crate::harness::{check, guestlist, recording};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running daemon; ended when dropped.
-struct Daemon {
+pub(crate) struct Daemon {
     process: Child,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Drop for Daemon {
@@ -45,17 +45,25 @@ fn configured(dir: &Path, bind: &str) -> Command {
 
 /// Starts a daemon and waits until it says where it answers.
 fn start(dir: &Path) -> Daemon {
-    let mut process =
-        configured(dir, "127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.split("http://").nth(1).and_then(|rest| rest.split(',').next());
-    let address = address.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
-    Daemon { process, address }
+    let mut command = configured(dir, "127.0.0.1:0");
+    command.stderr(Stdio::null());
+    Daemon::start(command)
+}
+
+impl Daemon {
+    /// Starts a daemon and waits until it says where it answers.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split(',').next());
+        let address = address.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
+        Self { process, address }
+    }
 }
 
 /// One request; the status, the headers as they came, and the body.
-fn get(address: &str, path: &str) -> (u16, String, Value) {
+pub(crate) fn get(address: &str, path: &str) -> (u16, String, Value) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();

@@ -1,152 +1,133 @@
 //! `app.guestlist.listSignups`: signups with their verdicts, of a round, of a person, or of both.
 //!
-//! A round's are in the order of their authors, a person's in the order of their record keys. What an
-//! inactive account wrote is left out.
-
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+//! A round's are in the order of their authors, and one author's in that of their record keys; so an edit,
+//! which may name another invitation, leaves a signup in its place.
 
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::export::VerdictView;
 use crate::http::answer::Call;
-use crate::http::error::{ApiError, Failure};
-use crate::http::page::{Item, Page, Paging};
-use crate::http::round::Deadlines;
-use crate::http::view::{LinkView, Stored, links, live};
-use crate::records::{Body, Kind, Signup};
-use crate::rules::verdict::decide;
-use crate::syntax::{AtUri, Did};
-use crate::tables::keys::{RecordId, RoundId, write_collection, write_round, write_round_author};
-use crate::tables::rows::Record;
-use crate::tables::view::{RowsError, prefix_of};
-use crate::tables::{Records, Signups};
+use crate::http::error::Failure;
+use crate::http::listing::{DecidedItem, Listing, round_of};
+use crate::http::page::{Paging, Step};
+use crate::records::{Body, Kind};
+use crate::rules::authority::signups_of;
+use crate::syntax::{AtUri, Did, RecordKey};
+use crate::tables::keys::{
+    Key, RecordId, RoundId, RoundRecordKey, StandingKey, write_collection, write_round, write_round_author,
+};
+use crate::tables::view::{Range, ReadRows, Rows, RowsError, key_of, prefix_of};
+use crate::tables::{Records, Signups, Standings};
+
+/// Signups of one person to one round that are put in order in memory. Who has more is gone through by all
+/// that they ever signed up to, a page at a time.
+const SIGNUPS_SORTED_MAX: u32 = 1_000;
 
 /// A page of signups.
 #[derive(Serialize)]
 pub(in crate::http) struct SignupList {
-    signups: Vec<SignupItem>,
+    signups: Vec<DecidedItem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
-}
-
-#[derive(Serialize)]
-struct SignupItem {
-    uri: String,
-    cid: String,
-    author: Did,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handle: Option<String>,
-    record: Value,
-    verdict: VerdictView,
-    links: Vec<LinkView>,
-    /// Left out unless it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    late: Option<bool>,
 }
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<SignupList, Failure> {
     let round_uri = call.params.optional_uri("round")?;
     let author = call.params.optional_actor("author", &call.service.identities)?;
-    let expected = "one of `valid`, `invalid` and `pending`";
-    let status = call.params.word("status", &["valid", "invalid", "pending"], expected)?;
+    let list = Listing::of(call, Kind::Signup)?;
     let filters = [
         ("round", round_uri.as_ref().map(AtUri::as_str)),
         ("author", author.as_ref().map(Did::as_str)),
-        ("status", status),
+        ("status", list.status),
     ];
     let paging = Paging::of(call, &filters)?;
-    let list = Listing { call, status, deadlines: RefCell::default() };
-    let page = match (round_uri, author) {
-        (Some(uri), author) => {
-            let round = RoundId::from_uri(&uri).ok_or(ApiError::BadParameter {
-                name: "round",
-                expected: "the AT-URI of a round, with the DID of its author",
-            })?;
-            list.of_round(&paging, &round, author.as_ref())?
+    let page = match round_uri {
+        Some(uri) => {
+            let after = paging.after_key::<RoundRecordKey>()?;
+            let places = in_order(call.rows, round_of(&uri)?, author.as_ref(), after);
+            paging.walk(places.map(|place| {
+                let (place, id) = place?;
+                Ok((place, id.map_or(Ok(Step::Passed), |id| list.step(id))?))
+            }))?
         }
-        (None, author) => list.of_author(&paging, author.as_ref())?,
+        None => {
+            let range = list.by_author(author.as_ref());
+            paging.page::<Records, _>(call, range, |id, _| list.item(id))?
+        }
     };
     Ok(SignupList { signups: page.items, cursor: page.cursor })
 }
 
-/// One list while it is made.
-struct Listing<'a> {
-    call: &'a Call<'a>,
-    status: Option<&'static str>,
-    /// The deadlines of the rounds that were met.
-    deadlines: RefCell<BTreeMap<RoundId, Deadlines>>,
+/// A place in the order of the list, and the signup that is there.
+type Place = Result<(Vec<u8>, Option<RecordId>), RowsError>;
+
+/// The signups to a round by author and record key, from after a place on.
+fn in_order<'a>(
+    rows: &'a dyn Rows,
+    round: RoundId,
+    author: Option<&Did>,
+    after: Option<RoundRecordKey>,
+) -> impl Iterator<Item = Place> + 'a {
+    let of =
+        |round: &RoundId, author: &Did| prefix_of::<Signups>(|key| write_round_author(round, author, key));
+    let mut authors = match author {
+        Some(author) => of(&round, author),
+        None => prefix_of::<Signups>(|key| write_round(&round, key)),
+    };
+    if let Some(after) = &after {
+        authors.start = of(&round, &after.author).start;
+    }
+    let authors = rows.scan_groups::<Signups>(authors, move |key| of(&key.round, &key.author));
+    authors.flat_map(move |row| {
+        let places = row.and_then(|(key, _)| {
+            let after = after.as_ref().filter(|after| after.author == key.author);
+            of_author(rows, &round, key.author, after.map(|after| &after.rkey))
+        });
+        places.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+    })
 }
 
-impl Listing<'_> {
-    fn of_round(
-        &self,
-        paging: &Paging,
-        round: &RoundId,
-        author: Option<&Did>,
-    ) -> Result<Page<SignupItem>, Failure> {
-        let range = prefix_of::<Signups>(|key| match author {
-            Some(author) => write_round_author(round, author, key),
-            None => write_round(round, key),
+/// The signups of one person to a round by record key, from after a key on.
+fn of_author<'a>(
+    rows: &'a dyn Rows,
+    round: &RoundId,
+    author: Did,
+    after: Option<&RecordKey>,
+) -> Result<Box<dyn Iterator<Item = Place> + 'a>, RowsError> {
+    let round = round.clone();
+    let standing = rows.get::<Standings>(&StandingKey { did: author.clone(), round: round.clone() })?;
+    if standing.is_some_and(|standing| standing.signups > SIGNUPS_SORTED_MAX) {
+        let places = rows.scan::<Records>(signups_to_anything(&author, after)).map(move |row| {
+            let (id, record) = row?;
+            let named = match &record.body {
+                Some(Body::Signup(signup)) => RoundId::from_uri(&signup.round),
+                _ => None,
+            };
+            Ok((place(&round, &id), (named.as_ref() == Some(&round)).then_some(id)))
         });
-        paging.page::<Signups, _>(self.call, range, |key, _| {
-            let id = RecordId { did: key.author, kind: Kind::Signup, rkey: key.rkey };
-            match live(self.call.rows, &id)? {
-                Some(record) => self.item(id, &record),
-                None => Ok(None),
-            }
-        })
+        return Ok(Box::new(places));
     }
+    let signups = signups_of(rows, &round, &author, None);
+    let mut keys: Vec<RecordKey> = signups.map(|row| Ok(row?.0.rkey)).collect::<Result<_, RowsError>>()?;
+    keys.retain(|key| after.is_none_or(|after| after < key));
+    keys.sort();
+    Ok(Box::new(keys.into_iter().map(move |rkey| {
+        let id = RecordId { did: author.clone(), kind: Kind::Signup, rkey };
+        Ok((place(&round, &id), Some(id)))
+    })))
+}
 
-    /// The signups of one person, or of everybody, to whatever they name.
-    fn of_author(&self, paging: &Paging, author: Option<&Did>) -> Result<Page<SignupItem>, Failure> {
-        let range = prefix_of::<Records>(|key| {
-            if let Some(author) = author {
-                write_collection(author, Kind::Signup, key);
-            }
-        });
-        paging.page::<Records, _>(self.call, range, |id, _| match live(self.call.rows, &id)? {
-            Some(record) if id.kind == Kind::Signup => self.item(id, &record),
-            _ => Ok(None),
-        })
+fn signups_to_anything(author: &Did, after: Option<&RecordKey>) -> Range {
+    let mut range = prefix_of::<Records>(|key| write_collection(author, Kind::Signup, key));
+    if let Some(after) = after {
+        let id = RecordId { did: author.clone(), kind: Kind::Signup, rkey: after.clone() };
+        range.start = key_of::<Records>(&id);
+        range.start.push(0);
     }
+    range
+}
 
-    fn item(&self, id: RecordId, record: &Record) -> Result<Option<Item<SignupItem>>, RowsError> {
-        let rows = self.call.rows;
-        let Some(body @ Body::Signup(signup)) = &record.body else { return Ok(None) };
-        let Some(verdict) = decide(rows, &id, body)? else { return Ok(None) };
-        if self.status.is_some_and(|status| status != verdict.status()) {
-            return Ok(None);
-        }
-        let stored = Stored::read(rows, &id, record)?;
-        let late = self.deadlines(signup)?.is_late(&stored.fields);
-        let handle = self.call.service.identities.shown_handle(&id.did).map(str::to_owned);
-        let view = SignupItem {
-            uri: id.uri(),
-            cid: stored.cid.to_string(),
-            author: id.did,
-            handle,
-            record: stored.json(),
-            verdict: verdict.into(),
-            links: links(rows, Kind::Signup, &stored.fields)?,
-            late: late.then_some(true),
-        };
-        Ok(Some(Item { view, record_bytes: stored.bytes }))
-    }
-
-    /// The deadlines of the round that a signup names; none where that is not live.
-    fn deadlines(&self, signup: &Signup) -> Result<Deadlines, RowsError> {
-        let Some(round) = RoundId::from_uri(&signup.round) else { return Ok(Deadlines::default()) };
-        if let Some(deadlines) = self.deadlines.borrow().get(&round) {
-            return Ok(*deadlines);
-        }
-        let id = round.record();
-        let deadlines = match live(self.call.rows, &id)? {
-            Some(record) => Deadlines::of(&Stored::read(self.call.rows, &id, &record)?.fields),
-            None => Deadlines::default(),
-        };
-        self.deadlines.borrow_mut().insert(round, deadlines);
-        Ok(deadlines)
-    }
+fn place(round: &RoundId, id: &RecordId) -> Vec<u8> {
+    let mut place = Vec::new();
+    RoundRecordKey { round: round.clone(), author: id.did.clone(), rkey: id.rkey.clone() }.write(&mut place);
+    place
 }

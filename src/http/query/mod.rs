@@ -5,8 +5,18 @@
 
 pub(super) mod explain;
 pub(super) mod get_event;
+pub(super) mod get_invite_graph;
 pub(super) mod get_round;
+pub(super) mod get_rsvp;
 pub(super) mod get_standing;
+pub(super) mod get_standings;
 pub(super) mod get_status;
+pub(super) mod list_actor_rounds;
+pub(super) mod list_event_rsvps;
+pub(super) mod list_invitations;
+pub(super) mod list_participants;
+pub(super) mod list_quarantine;
 pub(super) mod list_rounds;
+pub(super) mod list_rsvps;
 pub(super) mod list_signups;
+pub(super) mod list_submissions;

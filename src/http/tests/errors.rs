@@ -95,7 +95,9 @@ async fn an_answer_says_which_state_it_is_of() {
 async fn head_is_get_without_a_body() {
     let world = World::new();
     for (path, status) in [(STATUS, 200), ("/xrpc/app.guestlist.getRound", 400), ("/", 404)] {
-        let (get, head) = (world.send(Method::GET, path).await, world.send(Method::HEAD, path).await);
+        let (mut get, mut head) = (world.send(Method::GET, path).await, world.send(Method::HEAD, path).await);
+        // Each request has an id of its own.
+        assert_ne!(get.headers.remove("x-request-id"), head.headers.remove("x-request-id"));
         assert_eq!((get.status.as_u16(), head.status), (status, get.status));
         assert_eq!(get.headers, head.headers, "{path}");
         assert_eq!((head.json, get.json == Value::Null), (Value::Null, false));

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::world::{FUTURE, PAST, Pairs, World, uri};
 use crate::records::Kind;
+use crate::store::{IfAbsent, Store};
 
 const GET: &str = "app.guestlist.getRound";
 const LIST: &str = "app.guestlist.listRounds";
@@ -165,6 +166,35 @@ async fn a_list_goes_on_where_it_stopped() {
     }
     let answer = world.ask("app.guestlist.listSignups", &[("author", "did:plc:a"), ("cursor", cursor)]).await;
     answer.assert_error(400, "InvalidRequest");
+}
+
+#[tokio::test]
+async fn a_cursor_is_good_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Store::open(dir.path(), 1 << 20, IfAbsent::Create).unwrap();
+    let mut world = World::over(open());
+    for rkey in ["a", "b", "c"] {
+        world.round("ada", rkey, "open", json!({}));
+        let status = "community.lexicon.calendar.rsvp#going";
+        let rsvp = json!({ "subject": { "uri": uri("ada", Kind::Event, rkey) }, "status": status });
+        world.put("bea", Kind::Rsvp, rkey, rsvp);
+    }
+    let lists: [(&str, &str, Pairs<'_>); 2] = [
+        (LIST, "rounds", &[("limit", "1")]),
+        ("community.lexicon.calendar.listRSVPs", "rsvps", &[("limit", "1"), ("identity", "did:plc:bea")]),
+    ];
+    let mut begun = Vec::new();
+    for (method, of, params) in lists {
+        begun.push((world.get(method, params).await, world.list(method, of, params).await));
+    }
+    drop(world);
+    let again = World::over(open());
+    for ((method, of, params), (first, all)) in lists.into_iter().zip(begun) {
+        let cursor = ("cursor", first["cursor"].as_str().unwrap());
+        let params: Vec<_> = params.iter().copied().chain([cursor]).collect();
+        let second = again.get(method, &params).await;
+        assert_eq!([&first[of][0], &second[of][0]], [&all[0], &all[1]], "{method}");
+    }
 }
 
 #[tokio::test]

@@ -137,3 +137,58 @@ async fn an_unknown_round_is_not_found() {
         answer.assert_error(404, "RoundNotFound");
     }
 }
+
+#[tokio::test]
+async fn several_are_asked_about_at_once_and_answered_in_that_order() {
+    let mut world = World::new();
+    let round = world.network();
+    world.introduce(&["bea"]);
+    let round = round["uri"].as_str().unwrap();
+    let actors = ["did:plc:dan", "did:plc:cal", "bea.example", "did:plc:cal", "did:plc:ada"];
+    let params: Vec<_> = actors.iter().map(|actor| ("actors", *actor)).chain([("round", round)]).collect();
+    let answer = world.get("app.guestlist.getStandings", &params).await;
+    let standings = answer["standings"].as_array().unwrap();
+    assert_eq!(standings.len(), actors.len());
+    for (actor, standing) in actors.iter().zip(standings) {
+        assert_eq!(*standing, world.get(METHOD, &[("round", round), ("actor", actor)]).await, "{actor}");
+    }
+}
+
+#[tokio::test]
+async fn at_most_a_hundred_are_asked_about_at_once() {
+    let mut world = World::new();
+    let round = world.network();
+    let round = round["uri"].as_str().unwrap();
+    for (count, is_fine) in [(0, false), (1, true), (100, true), (101, false)] {
+        let params: Vec<_> =
+            std::iter::repeat_n(("actors", "did:plc:bea"), count).chain([("round", round)]).collect();
+        let answer = world.ask("app.guestlist.getStandings", &params).await;
+        if is_fine {
+            assert_eq!(answer.json["standings"].as_array().unwrap().len(), count);
+        } else {
+            assert!(answer.assert_error(400, "InvalidRequest").contains("`actors`"), "{count}");
+        }
+    }
+    let params = [("round", round), ("actors", "did:plc:bea"), ("actors", "nobody.example")];
+    world.ask("app.guestlist.getStandings", &params).await.assert_error(400, "InvalidRequest");
+    let nothing = uri("ada", Kind::Round, "nothing");
+    let params = [("round", &*nothing), ("actors", "did:plc:bea")];
+    world.ask("app.guestlist.getStandings", &params).await.assert_error(404, "RoundNotFound");
+}
+
+#[tokio::test]
+async fn a_flood_of_signups_hides_which_one_counts_and_not_that_one_does() {
+    let mut world = World::new();
+    let round = world.round("ada", "r", "hosted", json!({}));
+    for number in 0..1_000 {
+        world.put("bea", Kind::Signup, &format!("s{number}"), json!({ "round": round }));
+    }
+    let invitation = world.invite("ada", "i", &round, "bea");
+    world.put("bea", Kind::Signup, "v", json!({ "round": round, "invitation": invitation }));
+    let params = [("round", round["uri"].as_str().unwrap()), ("actor", "did:plc:bea")];
+    let standing = world.get(METHOD, &params).await;
+    assert_eq!((&standing["participant"], standing.get("signup")), (&json!(true), None));
+    world.delete("bea", Kind::Signup, "s0");
+    let standing = world.get(METHOD, &params).await;
+    assert_eq!(standing["signup"], uri("bea", Kind::Signup, "v"));
+}

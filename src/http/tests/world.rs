@@ -56,8 +56,12 @@ pub(super) fn uri(author: &str, kind: Kind, rkey: &str) -> String {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::over(Store::in_memory().unwrap())
+    }
+
+    pub(super) fn over(store: Store) -> Self {
         let service = Service {
-            store: Store::in_memory().unwrap(),
+            store,
             identities: Arc::default(),
             ready: Arc::new(AtomicBool::new(true)),
             public_url: "https://guestlist.example".to_owned(),
@@ -105,6 +109,11 @@ impl World {
         fields.entry("$type").or_insert_with(|| json!(kind.nsid()));
         fields.entry("createdAt").or_insert_with(|| json!("2026-01-01T00:00:00Z"));
         let bytes = encode_dag_cbor(&record.to_string()).unwrap();
+        self.put_bytes(author, kind, rkey, bytes)
+    }
+
+    /// Writes whatever these bytes are.
+    pub(super) fn put_bytes(&mut self, author: &str, kind: Kind, rkey: &str, bytes: Vec<u8>) -> Value {
         let cid = Cid::compute_dag_cbor(&bytes);
         self.commit(author, kind, rkey, Write::Put(Block { cid, bytes, fault: None }));
         json!({ "uri": uri(author, kind, rkey), "cid": cid.to_string() })

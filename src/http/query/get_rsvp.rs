@@ -1,0 +1,33 @@
+//! `community.lexicon.calendar.getRSVP`: one person's answer to an event, the one that counts.
+//!
+//! Wire-compatible with Smoke Signal (CONTRACT §4.1).
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::http::answer::Call;
+use crate::http::error::{ApiError, Failure};
+use crate::http::view::{Stored, live};
+use crate::records::Kind;
+use crate::rules::attendance::effective;
+use crate::tables::keys::{EventKey, RecordId};
+
+/// An RSVP as it was written, with its answer in a word.
+#[derive(Serialize)]
+pub(in crate::http) struct Rsvp {
+    uri: String,
+    cid: String,
+    record: Value,
+    status: &'static str,
+}
+
+pub(in crate::http) fn run(call: &Call<'_>) -> Result<Rsvp, Failure> {
+    let event = call.params.uri("event")?;
+    let author = call.params.actor("identity", &call.service.identities)?;
+    let counts = effective(call.rows, &EventKey::of(event.as_str()), &author)?;
+    let (key, status) = counts.ok_or(ApiError::RsvpNotFound)?;
+    let id = RecordId { did: author, kind: Kind::Rsvp, rkey: key.rkey };
+    let record = live(call.rows, &id)?.ok_or(ApiError::RsvpNotFound)?;
+    let stored = Stored::read(call.rows, &id, &record)?;
+    Ok(Rsvp { uri: id.uri(), cid: stored.cid.to_string(), record: stored.json(), status: status.name() })
+}

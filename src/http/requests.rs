@@ -1,0 +1,73 @@
+//! What happens around every request: an id, one line in the log, and entity tags that stay true when an
+//! answer is compressed.
+#![allow(clippy::disallowed_methods, reason = "a shell: it measures time")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::caller::{Addresses, Peer, REQUEST_ID};
+
+/// What tells the ids of this process from those of others.
+static PROCESS: LazyLock<String> = LazyLock::new(|| {
+    let mut bytes = [0; 6];
+    // An id is for finding things in a log: without randomness it is merely less unique.
+    let _ = getrandom::fill(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+});
+
+static REQUESTS: AtomicU64 = AtomicU64::new(1);
+
+/// The addresses that are believed, as a request carries them to [`trace`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trusted(pub(super) Arc<[Addresses]>);
+
+fn new_id() -> HeaderValue {
+    let id = format!("{}-{:x}", *PROCESS, REQUESTS.fetch_add(1, Ordering::Relaxed));
+    HeaderValue::try_from(id).expect("hexadecimal digits")
+}
+
+/// Gives a request an id and a line in the log, and its answer the same id.
+pub(super) async fn trace(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let peer = request.extensions().get::<Peer>().copied();
+    let trusted = request.extensions().get::<Trusted>().cloned().unwrap_or_default();
+    let client = peer.map(|peer| peer.client(request.headers(), &trusted.0));
+    let id = peer.and_then(|peer| peer.request_id(request.headers())).unwrap_or_else(new_id);
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    tracing::info!(
+        request_id = id.to_str().unwrap_or_default(),
+        client = client.map(tracing::field::display),
+        %method,
+        path,
+        status = response.status().as_u16(),
+        milliseconds = begun.elapsed().as_secs_f64() * 1e3,
+        "answered a request"
+    );
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// Makes the entity tag of a compressed answer a weak one: other bytes that say the same. So it is with the
+/// news that such an answer still holds.
+pub(super) async fn weaken(request: Request, next: Next) -> Response {
+    let known = request.headers().get(header::IF_NONE_MATCH);
+    let knew_weak = known.is_some_and(|known| known.as_bytes().starts_with(b"W/"));
+    let mut response = next.run(request).await;
+    let is_compressed = response.headers().contains_key(header::CONTENT_ENCODING);
+    let still_holds = response.status() == StatusCode::NOT_MODIFIED;
+    if is_compressed || (still_holds && knew_weak) {
+        let tag = response.headers().get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
+        let weak = tag.and_then(|tag| HeaderValue::try_from([b"W/", tag.as_bytes()].concat()).ok());
+        if let Some(weak) = weak {
+            response.headers_mut().insert(header::ETAG, weak);
+        }
+    }
+    response
+}

@@ -1,0 +1,179 @@
+//! From lexicon documents to a page for people.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// What stands above the methods.
+const HEAD: &str = "\
+# The queries
+
+<!-- Made from the files under lexicons/. Do not edit: `GUESTLIST_BLESS=1 cargo test --test it api` writes it anew. -->
+
+Each method is `GET /xrpc/<method>` and answers with JSON. Parameters are those of an HTML form; one that the method
+does not know is ignored, and one that it knows is given once unless it says otherwise. Each schema is served at
+`/lexicons/<nsid>`.
+
+Every answer is computed from one state of the store, which the header `guestlist-position` names: compare it for
+equality only. `If-None-Match` with the `ETag` of an answer costs nothing while that state lasts. A list goes on
+with its `cursor`; a page that has one may be short, or even empty, and whatever is there from the first page to the
+last is in exactly one of them. `x-request-id` is the id of the request in the log.
+
+An error is `{\"error\": name, \"message\": text}`, in the calendar methods with `error_description` beside. These may
+come from any method; each has its own below.
+
+| status | `error` | when |
+|---|---|---|
+| 400 | `InvalidRequest` | a parameter is missing, malformed or given twice, or a cursor is not from this query |
+| 404 | `NotFound` | the path is none |
+| 405 | `MethodNotAllowed` | not `GET` or `HEAD` |
+| 413 | `PayloadTooLarge` | the request has a large body |
+| 414, 431 | `UriTooLong`, `HeadersTooLarge` | the head of the request is beyond measure |
+| 500 | `InternalServerError` | something went wrong here |
+| 501 | `MethodNotImplemented` | there is no such method |
+| 503 | `NotEnoughResources` | too many queries at once, or one took too long: `Retry-After` says when to come back |
+";
+
+/// Definitions by full name: the NSID alone for `main`.
+type Defs = BTreeMap<String, Value>;
+
+/// The page.
+pub(super) fn page(documents: &HashMap<String, Value>) -> String {
+    let mut defs = Defs::new();
+    for (id, document) in documents {
+        for (name, schema) in document["defs"].as_object().unwrap() {
+            defs.insert(full(id, &format!("#{name}")), absolute(schema, id));
+        }
+    }
+    let mut page = HEAD.to_owned();
+    let queries: Vec<_> = defs.iter().filter(|(_, schema)| schema["type"] == "query").collect();
+    // Whatever the methods share is explained once, at the end.
+    let mut shared = BTreeMap::new();
+    for (id, schema) in &queries {
+        write_method(&mut page, id, schema, &defs, &mut shared);
+    }
+    page.push_str("\n## Shared shapes\n");
+    let mut explained = BTreeMap::new();
+    while let Some((name, schema)) = shared.pop_first() {
+        if explained.contains_key(&name) {
+            continue;
+        }
+        let mut text = String::new();
+        write_definition(&mut text, &name, &schema, &defs, &mut shared);
+        explained.insert(name, text);
+    }
+    page.extend(explained.into_values());
+    page
+}
+
+/// The full name of what a reference in the document `id` names.
+fn full(id: &str, name: &str) -> String {
+    let name = if name.starts_with('#') { format!("{id}{name}") } else { name.to_owned() };
+    name.trim_end_matches("#main").to_owned()
+}
+
+/// A schema whose references do not depend on where it stands.
+fn absolute(schema: &Value, id: &str) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| match value {
+                Value::String(text) if name == "ref" => (name.clone(), Value::String(full(id, text))),
+                _ => (name.clone(), absolute(value, id)),
+            };
+            Value::Object(fields.iter().map(field).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(|item| absolute(item, id)).collect()),
+        other => other.clone(),
+    }
+}
+
+fn write_method(out: &mut String, id: &str, schema: &Value, defs: &Defs, shared: &mut Defs) {
+    write!(out, "\n## `{id}`\n\n{}\n", described(schema)).unwrap();
+    let parameters = &schema["parameters"];
+    if parameters["properties"].as_object().is_some_and(|properties| !properties.is_empty()) {
+        out.push_str("\n| parameter | | |\n|---|---|---|\n");
+        write_fields(out, parameters, defs, shared);
+    }
+    let output = &schema["output"]["schema"];
+    match output["ref"].as_str() {
+        Some(_) => {
+            write!(out, "\nThe answer is {}.\n", shape(output, defs, shared)).unwrap();
+        }
+        None => {
+            out.push_str("\n| in the answer | | |\n|---|---|---|\n");
+            write_fields(out, output, defs, shared);
+        }
+    }
+    let errors: Vec<_> = schema["errors"].as_array().into_iter().flatten().collect();
+    if !errors.is_empty() {
+        out.push_str("\n| status | `error` | when |\n|---|---|---|\n");
+        for error in errors {
+            let (status, when) = error["description"].as_str().unwrap().split_once(": ").unwrap();
+            writeln!(out, "| {status} | `{}` | {when} |", error["name"].as_str().unwrap()).unwrap();
+        }
+    }
+}
+
+fn write_definition(out: &mut String, name: &str, schema: &Value, defs: &Defs, shared: &mut Defs) {
+    write!(out, "\n### `{name}`\n\n").unwrap();
+    let described = described(schema);
+    if !described.is_empty() {
+        writeln!(out, "{described}").unwrap();
+    }
+    if schema["type"] == "object" {
+        out.push_str("\n| field | | |\n|---|---|---|\n");
+        write_fields(out, schema, defs, shared);
+    } else {
+        writeln!(out, "\n{}", shape(schema, defs, shared)).unwrap();
+    }
+}
+
+/// The fields of an object: the required ones first, each part in the order of the alphabet.
+fn write_fields(out: &mut String, object: &Value, defs: &Defs, shared: &mut Defs) {
+    let required: Vec<_> = object["required"].as_array().into_iter().flatten().collect();
+    let mut fields: Vec<_> = object["properties"].as_object().unwrap().iter().collect();
+    let is_required = |name: &str| required.iter().any(|one| *one == name);
+    fields.sort_by_key(|(name, _)| (!is_required(name), (*name).clone()));
+    for (name, schema) in fields {
+        let optional = if is_required(name) { "" } else { ", optional" };
+        let shape = shape(schema, defs, shared);
+        writeln!(out, "| `{name}` | {shape}{optional} | {} |", described(schema)).unwrap();
+    }
+}
+
+fn described(schema: &Value) -> &str {
+    schema["description"].as_str().unwrap_or_default()
+}
+
+/// What a value is, in a few words.
+fn shape(schema: &Value, defs: &Defs, shared: &mut Defs) -> String {
+    let mut text = match (schema["type"].as_str().unwrap(), schema["format"].as_str()) {
+        ("string", Some(format)) => format.to_owned(),
+        ("array", _) => {
+            let most =
+                schema["maxLength"].as_u64().map(|most| format!(", at most {most}")).unwrap_or_default();
+            return format!("list of {}{most}", shape(&schema["items"], defs, shared));
+        }
+        ("ref", _) => {
+            let name = schema["ref"].as_str().unwrap();
+            shared.insert(name.to_owned(), defs[name].clone());
+            let anchor: String = name.to_lowercase().chars().filter(|one| !".#".contains(*one)).collect();
+            let short = name.rsplit(['#', '.']).next().unwrap();
+            return format!("[{short}](#{anchor})");
+        }
+        ("unknown", _) => "any object".to_owned(),
+        (kind, _) => kind.to_owned(),
+    };
+    if let (Some(least), Some(most)) = (schema["minimum"].as_i64(), schema["maximum"].as_i64()) {
+        write!(text, " from {least} to {most}").unwrap();
+    }
+    if !schema["default"].is_null() {
+        write!(text, ", {} unless given", schema["default"]).unwrap();
+    }
+    if let Some(known) = schema["knownValues"].as_array() {
+        let words: Vec<_> = known.iter().map(|word| format!("`{}`", word.as_str().unwrap())).collect();
+        write!(text, ": {}", words.join(", ")).unwrap();
+    }
+    text
+}
