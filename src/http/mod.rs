@@ -98,7 +98,7 @@ impl Default for Limits {
             request_body_bytes_max: 64 * 1024,
             // Enough to keep a few cores and the disk busy; more would only wait on each other.
             concurrent_queries_max: 64,
-            // The slowest query examines 2,000 rows, or walks one chain: far below this on a healthy disk.
+            // The slowest query draws a graph of 10,000 rows, or walks one chain: far below this on a healthy disk.
             query_time_max: Duration::from_secs(10),
         }
     }

@@ -116,10 +116,10 @@ fn write_method(out: &mut String, id: &str, schema: &Value, defs: &Defs, shared:
 }
 
 fn write_definition(out: &mut String, name: &str, schema: &Value, defs: &Defs, shared: &mut Defs) {
-    write!(out, "\n### `{name}`\n\n").unwrap();
+    writeln!(out, "\n### `{name}`").unwrap();
     let described = described(schema);
     if !described.is_empty() {
-        writeln!(out, "{described}").unwrap();
+        writeln!(out, "\n{described}").unwrap();
     }
     if schema["type"] == "object" {
         out.push_str("\n| field | | |\n|---|---|---|\n");
