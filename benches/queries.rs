@@ -22,6 +22,7 @@ use generate::{Mixture, Reference, pick};
 use guestlist::codec::event::Event;
 use guestlist::config::Config;
 use guestlist::http::{Limits, Service, router};
+use guestlist::sources::Board;
 use guestlist::syntax::Did;
 use measure::{argument, fraction, median, micros, quantile, table, within};
 use serde_json::Value;
@@ -120,6 +121,7 @@ fn main() {
         store: daemon.store.clone(),
         identities: Arc::default(),
         ready: Arc::new(AtomicBool::new(true)),
+        sources: Board::default(),
         public_url: "https://guestlist.example".to_owned(),
         limits: Limits::default(),
     };

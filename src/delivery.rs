@@ -3,7 +3,7 @@
 //! Sources and the writer know this and not each other.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{self, RecvError, RecvTimeoutError, SendError};
+use std::sync::mpsc::{self, RecvTimeoutError, SendError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,14 +60,30 @@ pub struct Delivery {
 }
 
 /// How far a source was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of a dump, after decompression.
-    pub offset: u64,
-    /// The greatest `seq` or `time_us`.
-    pub cursor: Option<u64>,
-    /// The dump's end was reached.
-    pub finished: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A dump, which has a beginning and an end.
+    Dump {
+        /// Bytes, after decompression.
+        offset: u64,
+        /// The greatest `seq` or `time_us`.
+        cursor: Option<u64>,
+        /// The end was reached.
+        finished: bool,
+    },
+    /// A stream that goes on.
+    Live {
+        /// The greatest `seq` or `time_us` of the messages that are dealt with. Everything up to it is in this
+        /// delivery or in one before it.
+        cursor: Option<u64>,
+    },
+}
+
+impl Progress {
+    /// Whether a dump's end was reached.
+    pub fn is_end(self) -> bool {
+        matches!(self, Progress::Dump { finished: true, .. })
+    }
 }
 
 impl Delivery {
@@ -136,14 +152,6 @@ impl Sender {
 }
 
 impl Receiver {
-    /// Waits for the next delivery.
-    ///
-    /// # Errors
-    /// Every sender is gone and the queue is empty.
-    pub fn recv(&self) -> Result<Delivery, RecvError> {
-        self.receiver.recv().map(|delivery| self.taken(delivery))
-    }
-
     /// Waits for the next delivery, but not longer than this.
     ///
     /// # Errors

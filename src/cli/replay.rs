@@ -16,7 +16,7 @@ use crate::delivery::{Sender, Tally, queue};
 use crate::export::{self, VerdictCounts};
 use crate::filing;
 use crate::identity::Directory;
-use crate::indexer::{self, Indexer};
+use crate::indexer::{self, Indexer, Turn};
 use crate::ingest::dump::Dump;
 use crate::ingest::replay::Replay as Replaying;
 use crate::ingest::watch::Watch;
@@ -102,7 +102,12 @@ impl Replay {
         let (tally, source) = thread::scope(|scope| {
             let writer = scope.spawn(move || {
                 let mut tally = Tally::default();
-                indexer.run(&deliveries, |batch| tally.add(batch)).map(|()| tally)
+                let written = indexer.run(&deliveries, |turn| {
+                    if let Turn::Committed { tally: batch, .. } = turn {
+                        tally.add(batch);
+                    }
+                });
+                written.map(|()| tally)
             });
             let read = self.read(store, &watch, &sender);
             drop(sender);

@@ -46,3 +46,10 @@ pub const JETSTREAM_LINE_BYTES_MAX: usize = 8_000_000;
 /// [`RECORD_DEPTH_MAX`], because `$link` and `$bytes` objects are no levels, and below the JSON parser's
 /// own limit of 128.
 pub const JSON_DEPTH_PARSED_MAX: usize = 100;
+
+/// The greatest `seq`: every JSON reader knows it exactly. The event-stream spec's limit.
+pub const SEQ_MAX: u64 = (1 << 53) - 1;
+
+/// How far a revision may be ahead of the clock, in microseconds. A repository whose revision is far ahead would
+/// ignore every honest commit after it; five minutes are what relays allow clocks to differ.
+pub const REV_AHEAD_MICROS_MAX: i64 = 300_000_000;

@@ -72,8 +72,12 @@ rejects! {
     CommitDidMismatch => "commit-did-mismatch",
     /// The signed commit has another rev than the message.
     CommitRevMismatch => "commit-rev-mismatch",
+    /// A revision more than a few minutes ahead of the clock, from a live source.
+    FutureRev => "future-rev",
     /// A line over `JETSTREAM_LINE_BYTES_MAX`.
     LineTooLarge => "line-too-large",
+    /// A compressed Jetstream message cannot be decompressed, or is over `JETSTREAM_LINE_BYTES_MAX`.
+    NotDecompressed => "not-decompressed",
     /// A line is no JSON object of a Jetstream event.
     LineNotJson => "line-not-json",
     /// A Jetstream event's `kind` is none that we know.
