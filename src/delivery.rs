@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::codec::Reject;
-use crate::codec::event::{Event, Write};
+use crate::codec::event::{Event, Op, Write};
 use crate::tables::keys::SourceKey;
 
 /// Deliveries waiting for the writer. Enough to keep it busy while a source decodes.
@@ -89,12 +89,17 @@ impl Progress {
 impl Delivery {
     /// The bytes of records in it.
     pub fn weight(&self) -> usize {
-        let Some((_, Event::Commit(commit))) = &self.event else { return 0 };
-        let bytes = commit.ops.iter().map(|op| match &op.write {
+        let of_op = |op: &Op| match &op.write {
             Write::Put(block) => block.bytes.len(),
             Write::Delete => 0,
-        });
-        bytes.sum()
+        };
+        match &self.event {
+            Some((_, Event::Commit(commit))) => commit.ops.iter().map(of_op).sum(),
+            Some((_, Event::Export(export))) => {
+                export.records.iter().map(|record| record.block.bytes.len()).sum()
+            }
+            Some((_, Event::Sync(_) | Event::Identity(_) | Event::Account(_))) | None => 0,
+        }
     }
 }
 

@@ -130,7 +130,8 @@ impl Indexer {
                         Outcome::Noted => {}
                     }
                 }
-                tally.skipped += u64::from(repeats && matches!(delivery.event, Some((_, Event::Commit(_)))));
+                let has_commit = matches!(delivery.event, Some((_, Event::Commit(_) | Event::Export(_))));
+                tally.skipped += u64::from(repeats && has_commit);
                 advance(source, delivery.progress);
             }
             for (key, source) in &self.sources {

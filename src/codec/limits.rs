@@ -47,6 +47,14 @@ pub const JETSTREAM_LINE_BYTES_MAX: usize = 8_000_000;
 /// own limit of 128.
 pub const JSON_DEPTH_PARSED_MAX: usize = 100;
 
+/// Blocks in one repository export. Where each stands is kept in memory, some 100 bytes a block; the largest
+/// repositories known have a few hundred thousand.
+pub const EXPORT_BLOCKS_MAX: usize = 4_000_000;
+
+/// Bytes of wanted records in one repository export, which are applied in one go: a hundred thousand records of
+/// the usual size.
+pub const EXPORT_RECORD_BYTES_MAX: usize = 64_000_000;
+
 /// The greatest `seq`: every JSON reader knows it exactly. The event-stream spec's limit.
 pub const SEQ_MAX: u64 = (1 << 53) - 1;
 

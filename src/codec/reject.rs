@@ -68,6 +68,12 @@ rejects! {
     BlockHashMismatch => "block-hash-mismatch",
     /// The commit block is no signed commit of version 3.
     CommitMalformed => "commit-malformed",
+    /// A tree that is not the one that its keys and records make.
+    MstMalformed => "mst-malformed",
+    /// A repository export that ends too early.
+    TruncatedExport => "truncated-export",
+    /// A repository export with more blocks, or more bytes of wanted records, than are taken in one go.
+    ExportTooLarge => "export-too-large",
     /// The signed commit names another DID than the message.
     CommitDidMismatch => "commit-did-mismatch",
     /// The signed commit has another rev than the message.

@@ -1,6 +1,7 @@
 //! Where events come from. Each source decodes what it reads and delivers events with their position.
 //!
-//! Dumps: `dump` reads files, `replay` delivers what is in them. Live sources: `live` keeps one connected,
+//! Dumps: `dump` reads files, `replay` delivers what is in them, `repository`
+//! reads exports of whole repositories. Live sources: `live` keeps one connected,
 //! `connect` opens a connection, `socket` reads it into an `inbox`, and behind that `relay` and `jetstream`
 //! decode and decide what a message means for the stream. What all share is in `outlet` and `watch`.
 #![allow(clippy::disallowed_methods, reason = "a shell: it reads files and sockets, and knows the time")]
@@ -17,6 +18,7 @@ pub mod live;
 mod outlet;
 pub mod relay;
 pub mod replay;
+mod repository;
 mod socket;
 pub mod watch;
 

@@ -45,15 +45,7 @@ impl Outlet {
         self.tally.frames += 1;
         match message.body {
             Ok(Body::Event(event)) => {
-                if let Event::Commit(commit) = &event {
-                    self.tally.commits += 1;
-                    for fault in &commit.damaged {
-                        *self.tally.rejected.entry(*fault).or_default() += 1;
-                    }
-                    if !commit.ops.is_empty() {
-                        self.watch.add(&commit.did);
-                    }
-                }
+                self.look_at(&event);
                 Some((message.position.unwrap_or(0), event))
             }
             Ok(Body::Uninteresting) => {
@@ -70,6 +62,23 @@ impl Outlet {
                 *self.tally.rejected.entry(reject).or_default() += 1;
                 None
             }
+        }
+    }
+
+    fn look_at(&mut self, event: &Event) {
+        let (did, wanted) = match event {
+            Event::Commit(commit) => {
+                for fault in &commit.damaged {
+                    *self.tally.rejected.entry(*fault).or_default() += 1;
+                }
+                (&commit.did, !commit.ops.is_empty())
+            }
+            Event::Export(export) => (&export.did, !export.records.is_empty()),
+            Event::Sync(_) | Event::Identity(_) | Event::Account(_) => return,
+        };
+        self.tally.commits += 1;
+        if wanted {
+            self.watch.add(did);
         }
     }
 

@@ -4,8 +4,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::dump::{Dump, DumpError, Format, Piece};
 use super::outlet::{Outlet, QUIET_MESSAGES_MAX};
+use super::repository::{self, ExportError};
 use super::watch::Watch;
-use crate::codec::event::{Event, Message};
+use crate::codec::event::{Body, Event, Message};
 use crate::codec::{Reject, frame, jetstream};
 use crate::delivery::{Progress, Sender};
 use crate::tables::keys::SourceKey;
@@ -45,6 +46,9 @@ impl Replay {
 
     /// Delivers every message that is left.
     pub fn run(mut self, stop: &CancellationToken) -> Result<Ended, DumpError> {
+        if self.dump.format() == Format::Repository {
+            return self.run_export(stop);
+        }
         let mut buffer = Vec::new();
         loop {
             if stop.is_cancelled() {
@@ -77,13 +81,33 @@ impl Replay {
         match self.dump.format() {
             Format::Frames => frame::decode(bytes, self.outlet.watch()),
             Format::Jetstream => jetstream::decode(bytes, self.outlet.watch()),
+            Format::Repository => refused(Reject::CarMalformed),
         }
+    }
+
+    /// A repository is one message.
+    fn run_export(mut self, stop: &CancellationToken) -> Result<Ended, DumpError> {
+        let watch = self.outlet.watch().clone();
+        let read = self.dump.read_repository(|first, file| repository::read(first, file, &watch, stop))?;
+        let body = match read {
+            Ok(export) => Ok(Body::Event(Event::Export(export))),
+            Err(ExportError::Reject(reject)) => {
+                let source = &self.outlet.source().name;
+                tracing::warn!(%source, reason = reject.reason(), "the export is not used");
+                Err(reject)
+            }
+            Err(ExportError::Io(source)) => return Err(self.dump.failed(source)),
+            Err(ExportError::Stopped) => return Ok(Ended::Stopped),
+        };
+        let event = self.take(Message { position: None, body });
+        Ok(if self.deliver(event, true) { Ended::Finished } else { Ended::Stopped })
     }
 
     fn too_large(&self) -> Reject {
         match self.dump.format() {
             Format::Frames => Reject::FrameTooLarge,
             Format::Jetstream => Reject::LineTooLarge,
+            Format::Repository => Reject::ExportTooLarge,
         }
     }
 

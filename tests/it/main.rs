@@ -13,6 +13,7 @@ mod archives;
 mod bad_input;
 mod documents;
 mod engines;
+mod exports;
 mod faults;
 mod following;
 mod frames;

@@ -15,9 +15,9 @@ use crate::harness::{check, guestlist, recording};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running daemon; ended when dropped.
-struct Daemon {
-    process: Child,
-    address: String,
+pub(crate) struct Daemon {
+    pub(crate) process: Child,
+    pub(crate) address: String,
 }
 
 impl Drop for Daemon {
@@ -45,8 +45,12 @@ fn configured(dir: &Path, bind: &str) -> Command {
 
 /// Starts a daemon and waits until it says where it answers.
 fn start(dir: &Path) -> Daemon {
-    let mut process =
-        configured(dir, "127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    begin(configured(dir, "127.0.0.1:0"))
+}
+
+/// Starts a daemon and waits until it says where it answers.
+pub(crate) fn begin(mut command: Command) -> Daemon {
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let address = line.split("http://").nth(1).and_then(|rest| rest.split(',').next());
@@ -55,7 +59,7 @@ fn start(dir: &Path) -> Daemon {
 }
 
 /// One request; the status, the headers as they came, and the body.
-fn get(address: &str, path: &str) -> (u16, String, Value) {
+pub(crate) fn get(address: &str, path: &str) -> (u16, String, Value) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
@@ -66,7 +70,7 @@ fn get(address: &str, path: &str) -> (u16, String, Value) {
     (status, head.to_lowercase(), serde_json::from_str(body).unwrap())
 }
 
-fn wait(process: &mut Child) -> std::process::ExitStatus {
+pub(crate) fn wait(process: &mut Child) -> std::process::ExitStatus {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         if let Some(status) = process.try_wait().unwrap() {
@@ -77,7 +81,7 @@ fn wait(process: &mut Child) -> std::process::ExitStatus {
     panic!("the daemon did not end");
 }
 
-fn signal(process: &Child, name: &str) {
+pub(crate) fn signal(process: &Child, name: &str) {
     let status =
         Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]).status().unwrap();
     assert!(status.success());
