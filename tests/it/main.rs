@@ -22,6 +22,7 @@ mod history;
 mod host;
 mod interop;
 mod jetstreams;
+mod kills;
 mod large;
 mod live_faults;
 mod model;
