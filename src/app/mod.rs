@@ -6,6 +6,7 @@
 
 mod announce;
 mod feed;
+mod notify;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::announce::announce;
 use self::feed::Feed;
+use self::notify::Watchdog;
 use crate::config::{Config, EngineKind};
 use crate::control::Control;
 use crate::delivery::{Receiver, Tally, queue};
@@ -84,6 +86,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     });
     let mut reader = tokio::spawn(feed.run(stop.clone()));
 
+    notify::ready("reading the dumps");
     let announced = say_where(&board, address, &store);
     let mut signals = Signals::new()?;
     tokio::select! {
@@ -91,6 +94,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         result = idle_after(&mut reader, &mut writer, announced) => result?,
         result = &mut server => result??,
     }
+    notify::stopping();
     stop.cancel();
     let drained = async {
         // The readers drop their ends of the queue when they have handed over what they read.
@@ -160,13 +164,16 @@ async fn idle_after(
 async fn say_where(board: &Board, address: SocketAddr, store: &Store) -> anyhow::Result<()> {
     board.dumps_stored().await;
     tracing::info!("every dump was read; serving");
+    notify::status("every dump was read; serving");
     let store = store.clone();
     spawn_blocking(move || announce(address, &store)).await?
 }
 
 fn write(store: Store, batch_events: usize, deliveries: &Receiver, board: &Board) -> anyhow::Result<()> {
     let mut total = Tally::default();
+    let mut watchdog = Watchdog::new();
     Indexer::new(store, batch_events)?.run(deliveries, |turn| {
+        watchdog.ping();
         if let Turn::Committed { tally, sources } = turn {
             total.add(tally);
             board.stored(sources);

@@ -32,4 +32,5 @@ mod relays;
 mod replays;
 mod serving;
 mod tidy;
+mod unit;
 mod usage;
