@@ -85,6 +85,8 @@ anomalies! {
     OutOfOrder => "out-of-order",
     /// A message whose number or time cannot be.
     BadPosition => "bad-position",
+    /// A connection was lost before its first message, and the next begins live again.
+    NoCursor => "no-cursor",
     /// The sequence begins again below the cursor.
     SequenceReset => "sequence-reset",
     /// The dictionary that messages are compressed with is not to be had.
@@ -272,11 +274,12 @@ impl Board {
         let stored = |(key, status): (&SourceKey, &Status)| {
             key.kind != kind::REPLAY || status.connection == Connection::Finished
         };
+        let ready = entries.complete && entries.statuses.values().all(Status::is_ready);
+        self.shared.ready.store(ready, Ordering::Release);
+        // After that, so that whoever waits for the dumps finds it ready when there is nothing else.
         if entries.complete && entries.statuses.iter().all(stored) {
             self.shared.dumps_stored.send_if_modified(|done| !std::mem::replace(done, true));
         }
-        let ready = entries.complete && entries.statuses.values().all(Status::is_ready);
-        self.shared.ready.store(ready, Ordering::Release);
     }
 }
 

@@ -108,14 +108,20 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         server.await??;
         anyhow::Ok(())
     };
+    drain(drained, Duration::from_secs(config.limits.drain_seconds), &mut signals).await
+}
+
+/// Lets what has begun be finished, within a time and until a second signal.
+async fn drain(
+    drained: impl Future<Output = anyhow::Result<()>>,
+    patience: Duration,
+    signals: &mut Signals,
+) -> anyhow::Result<()> {
     tokio::select! {
-        drained = tokio::time::timeout(Duration::from_secs(config.limits.drain_seconds), drained) => match drained {
-            Ok(result) => result,
-            Err(_) => {
-                tracing::warn!("stopped before everything was finished: the time to drain is over");
-                Ok(())
-            }
-        },
+        drained = tokio::time::timeout(patience, drained) => drained.unwrap_or_else(|_| {
+            tracing::warn!("stopped before everything was finished: the time to drain is over");
+            Ok(())
+        }),
         () = signals.next() => {
             tracing::warn!("told to stop again: stopping at once");
             Ok(())

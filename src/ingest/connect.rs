@@ -178,7 +178,10 @@ pub(super) fn tls() -> Arc<ClientConfig> {
         if roots.is_empty() {
             tracing::error!(unusable, "the system has no certificates: no host can be reached through TLS");
         }
-        Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = versions.expect("the provider knows the versions that are safe by default");
+        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
     });
     Arc::clone(config)
 }

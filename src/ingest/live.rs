@@ -138,8 +138,13 @@ pub(super) trait Stream: Send + 'static {
 
 /// What happens after a connection, or instead of one.
 enum Next {
-    Retry { words: String, at_least: Duration, lasting: bool },
-    AtOnce,
+    Retry {
+        words: String,
+        at_least: Duration,
+        lasting: bool,
+    },
+    /// After a wait, of which nothing needs to be said.
+    Soon,
     GiveUp(String),
     End,
 }
@@ -174,7 +179,12 @@ async fn keep_connected<S: Stream>(
             backoff.reset();
         }
         match next {
-            Next::AtOnce => {}
+            Next::Soon => {
+                tokio::select! {
+                    () = tokio::time::sleep(backoff.next(random())) => {}
+                    () = stop.cancelled() => break,
+                }
+            }
             Next::End => break,
             Next::Retry { words, at_least, lasting } => {
                 let random = random();
@@ -268,7 +278,7 @@ async fn after<S: Stream>(stream: &mut S, read: ReadEnd, ended: Ended, patience:
             let endpoint = stream.endpoint().clone();
             let got = fetch(&endpoint, &path, bytes_max, patience.connect).await;
             match got.map_err(|error| error.to_string()).and_then(|bytes| stream.fetched(bytes)) {
-                Ok(()) => return Next::AtOnce,
+                Ok(()) => return Next::Soon,
                 Err(why) => {
                     stream.line().met(Anomaly::NoDictionary);
                     let words = format!("the dictionary of the compression is not to be had: {why}");
@@ -278,7 +288,7 @@ async fn after<S: Stream>(stream: &mut S, read: ReadEnd, ended: Ended, patience:
         }
         (Ended::Drained, ReadEnd::Stopped) => return Next::End,
         // It can have had enough only by saying why.
-        (Ended::Drained, ReadEnd::Refused) => return Next::AtOnce,
+        (Ended::Drained, ReadEnd::Refused) => return Next::Soon,
         (Ended::Drained, ReadEnd::Closed(how)) => {
             (Anomaly::Closed, format!("the host closed the connection ({how})"))
         }

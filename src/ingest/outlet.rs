@@ -54,7 +54,7 @@ impl Outlet {
                 None
             }
             Ok(Body::Info(name)) => {
-                tracing::info!(source = %self.source.name, %name, "notice of the stream");
+                tracing::info!(source = %self.source.name, ?name, "notice of the stream");
                 None
             }
             Err(reject) => {

@@ -50,6 +50,8 @@ pub struct Relay {
     line: Line,
     /// No message of this connection has had its place yet.
     first: bool,
+    /// There was a connection before this one.
+    opened: bool,
     /// Hashes of messages since the last good one that could not be decoded, and which were passed over.
     suspects: HashMap<[u8; 32], bool>,
 }
@@ -68,7 +70,7 @@ enum Place {
 impl Relay {
     pub(super) fn resume(settings: &Settings, store: &Store, wiring: &Wiring) -> Result<Self, StoreError> {
         let line = Line::resume(kind::RELAY, settings.endpoint.to_string(), store, wiring)?;
-        Ok(Self { settings: settings.clone(), line, first: true, suspects: HashMap::new() })
+        Ok(Self { settings: settings.clone(), line, first: true, opened: false, suspects: HashMap::new() })
     }
 
     fn message(&mut self, bytes: &[u8]) -> ControlFlow<Ended> {
@@ -203,6 +205,11 @@ impl Stream for Relay {
 
     fn opened(&mut self) {
         self.first = true;
+        let again = std::mem::replace(&mut self.opened, true);
+        if again && self.line.cursor().is_none() && self.settings.start == Start::Live {
+            self.line
+                .missed(Anomaly::NoCursor, "a connection was lost before it said where the stream stands");
+        }
     }
 
     fn take(&mut self, raw: Raw) -> ControlFlow<Ended> {

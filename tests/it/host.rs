@@ -4,6 +4,7 @@
 //! for. It keeps a record of every request, so that tests can say what a client asked and when.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(crate) enum Act {
     Text(String),
     /// Sends bytes that are no WebSocket frame.
     Garbage(Vec<u8>),
+    /// Counts, when everything before it was taken by the kernel at least.
+    Count(Arc<AtomicUsize>),
     /// Closes the stream with a code.
     Close(u16),
     /// Drops the connection in the middle.
@@ -195,6 +198,10 @@ async fn perform(socket: &mut WebSocketStream<TcpStream>, act: Act, pings: &Mute
         Act::Binary(bytes) => socket.send(Message::binary(bytes)).await.ok(),
         Act::Text(text) => socket.send(Message::text(text)).await.ok(),
         Act::Garbage(bytes) => socket.get_mut().write_all(&bytes).await.ok(),
+        Act::Count(sent) => {
+            sent.fetch_add(1, Ordering::AcqRel);
+            Some(())
+        }
         Act::Close(code) => {
             let frame = CloseFrame { code: code.into(), reason: "".into() };
             socket.close(Some(frame)).await.ok()?;

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use guestlist::codec::json::to_ipld;
+use guestlist::records::lexicon::LEXICONS;
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -33,9 +35,18 @@ fn following(dir: &Path, kind: &str, host: &Host) -> Command {
     command
 }
 
+/// What the daemon says of itself, as its lexicon has it.
+fn status(daemon: &Daemon) -> Value {
+    let method = "app.guestlist.getStatus";
+    let status = get(&daemon.address, &format!("/xrpc/{method}")).2;
+    let deviations = LEXICONS.output_deviations(method, &to_ipld(status.clone()).unwrap());
+    assert_eq!(deviations, Some(Vec::new()), "{status}");
+    status
+}
+
 /// The one source, as the daemon shows it.
 fn source(daemon: &Daemon) -> Value {
-    get(&daemon.address, "/xrpc/app.guestlist.getStatus").2["sources"][0].clone()
+    status(daemon)["sources"][0].clone()
 }
 
 fn until_at(daemon: &Daemon, cursor: u64) {
@@ -180,7 +191,7 @@ fn a_daemon_shows_how_its_sources_are_doing_and_is_ready_when_they_have_caught_u
         sources.iter().find(|source| source["state"] == "waiting").cloned()
     };
     let shown = loop {
-        let (_, _, status) = get(&daemon.address, "/xrpc/app.guestlist.getStatus");
+        let status = status(&daemon);
         if let Some(shown) = waiting(&status) {
             break shown;
         }

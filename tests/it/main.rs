@@ -10,6 +10,7 @@
 mod agreement;
 mod answers;
 mod archives;
+mod backpressure;
 mod bad_input;
 mod documents;
 mod engines;
@@ -26,6 +27,7 @@ mod kills;
 mod large;
 mod live_faults;
 mod model;
+mod netbox;
 mod properties;
 mod recordings;
 mod relays;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use guestlist::codec::event::Interest;
 use guestlist::codec::frame::decode_strictly;
+use guestlist::ingest::endpoint::Endpoint;
 use guestlist::ingest::live::{Patience, Plan, Start};
 use guestlist::ingest::relay::{OnReset, Settings};
 use guestlist::sources::Connection;
@@ -23,7 +24,7 @@ use crate::host::{Act, Host, after_cursor};
 const EVENT: &str = "community.lexicon.calendar.event";
 
 /// Nothing is wanted: enough to read where a frame stands.
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Interest for Nothing {
     fn collection(&self, _: &str) -> Option<&'static str> {
@@ -140,6 +141,26 @@ fn a_source_that_is_to_begin_live_asks_without_a_cursor_the_first_time_only() {
     following.until("the second request", |_| host.asked().len() == 2);
     let cursors: Vec<_> = host.asked().iter().map(|asked| asked.cursor()).collect();
     assert_eq!(cursors, [None, Some(5)]);
+}
+
+#[test]
+fn a_live_start_that_is_lost_before_the_first_message_says_that_something_may_be_missing() {
+    let host = Host::start(|asked| vec![if asked.number == 0 { Act::Close(1001) } else { Act::Stay }]);
+    let settings = Settings { start: Start::Live, ..relay_at(&host) };
+    let following = Following::one(Plan::Relay(settings));
+    following.until("the second request", |_| host.asked().len() == 2);
+    following.until("the note", |it| it.status().missed == 1);
+    assert_eq!(following.anomalies(), counts(&[("closed", 1), ("no-cursor", 1)]));
+}
+
+#[test]
+fn a_host_that_speaks_no_tls_is_no_connection() {
+    let host = Host::of(events(1..=3));
+    let endpoint = Endpoint::parse(&format!("wss://{}", host.address)).unwrap();
+    let settings = Settings { endpoint, ..relay_at(&host) };
+    let following = Following::one(Plan::Relay(settings));
+    following.until("two attempts", |it| it.anomalies().get("connect-failed") >= Some(&2));
+    assert_eq!(host.asked(), [], "nothing is said before TLS is there");
 }
 
 #[test]
