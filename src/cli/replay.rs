@@ -24,9 +24,10 @@ use crate::records::Kind;
 use crate::store::{Store, StoreError};
 use crate::tables::keys::SourceKey;
 
-/// Index recorded dumps and exit
+/// Index recorded dumps and exported repositories and exit
 ///
-/// Firehose dumps (.frames) and Jetstream dumps (.jsonl), plain or compressed (.zst), in the order given.
+/// Firehose dumps (.frames) and Jetstream dumps (.jsonl), plain or compressed (.zst), and exports of whole
+/// repositories (.car), in the order given.
 /// An interrupted replay of a file goes on where it stopped; a finished one is read again and changes
 /// nothing. The last line on standard output is a JSON object that says what happened.
 #[derive(Debug, clap::Args)]
