@@ -22,6 +22,7 @@ use generate::{Mixture, Reference, pick};
 use guestlist::codec::event::Event;
 use guestlist::config::Config;
 use guestlist::http::{Limits, Service, router};
+use guestlist::sources::Board;
 use guestlist::syntax::Did;
 use measure::{argument, fraction, median, memory, millis, quantile, table, within};
 use tower::ServiceExt;
@@ -208,6 +209,7 @@ fn main() {
         store: daemon.store.clone(),
         identities: Arc::default(),
         ready: Arc::new(AtomicBool::new(true)),
+        sources: Board::default(),
         public_url: "https://guestlist.example".to_owned(),
         limits: Limits::default(),
     };

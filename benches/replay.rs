@@ -17,7 +17,7 @@ use generate::{Mixture, wire};
 use guestlist::config::Config;
 use guestlist::delivery::{Tally, queue};
 use guestlist::filing;
-use guestlist::indexer::Indexer;
+use guestlist::indexer::{Indexer, Turn};
 use guestlist::ingest::dump::Dump;
 use guestlist::ingest::replay::Replay;
 use guestlist::ingest::watch::Watch;
@@ -44,7 +44,12 @@ fn replay(dump: &Path, store: &Store, batch: usize) -> Tally {
     thread::scope(|scope| {
         let writer = scope.spawn(move || {
             let mut tally = Tally::default();
-            indexer.run(&deliveries, |batch| tally.add(batch)).expect("it writes");
+            let count = |turn: Turn<'_>| {
+                if let Turn::Committed { tally: batch, .. } = turn {
+                    tally.add(batch);
+                }
+            };
+            indexer.run(&deliveries, count).expect("it writes");
             tally
         });
         let (dump, source) = Dump::open(dump, |raw, _| raw).expect("just written");

@@ -4,9 +4,11 @@
 //! are applied on top by the commands. `config/example.toml` shows every key. Spec: CONTRACT §2.
 #![allow(clippy::disallowed_methods, reason = "a shell: it reads a file and the environment")]
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -14,9 +16,16 @@ use tracing_subscriber::filter::EnvFilter;
 
 use crate::http::Addresses;
 use crate::ingest::dump::{self, DumpError};
+use crate::ingest::endpoint::Endpoint;
+use crate::ingest::live::{Patience, Start};
+use crate::ingest::relay::OnReset;
+use crate::sources::kind;
 
 /// What environment variables begin with: `GUESTLIST_DATA_DIR`, `GUESTLIST_HTTP__BIND`.
 const ENV_PREFIX: &str = "GUESTLIST_";
+
+/// How often a live source hands over what it has gathered.
+const TICK: Duration = Duration::from_secs(1);
 
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +68,17 @@ pub enum ConfigError {
     /// A source's file is no dump, by its name.
     #[error(transparent)]
     Source(#[from] DumpError),
+    /// Two sources of one kind have one origin, and so would have one cursor.
+    #[error("there are two sources of the kind {kind} at {endpoint}")]
+    SameOrigin {
+        /// The kind.
+        kind: &'static str,
+        /// The origin.
+        endpoint: Endpoint,
+    },
+    /// A dictionary for messages that are not compressed.
+    #[error("a source has a dictionary and compress = false: one of the two is a mistake")]
+    IdleDictionary,
     /// An environment variable names no key.
     #[error(
         "the environment variable {name} names no setting: GUESTLIST_<SECTION>__<KEY> or GUESTLIST_DATA_DIR"
@@ -81,6 +101,8 @@ pub struct Config {
     pub identity: Identity,
     /// Bounds on work.
     pub limits: Limits,
+    /// Connections to live sources.
+    pub live: Live,
     /// The storage engine.
     pub store: StoreConfig,
     /// Logs.
@@ -119,6 +141,22 @@ pub struct Limits {
     pub queries_at_once: usize,
     /// Seconds that a stopping daemon may take to finish what it has begun.
     pub drain_seconds: u64,
+}
+
+/// Connections to live sources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Live {
+    /// Seconds that a connection may take.
+    pub connect_seconds: u64,
+    /// Seconds between pings.
+    pub ping_seconds: u64,
+    /// Seconds without any sign of life after which a connection is given up.
+    pub silence_seconds: u64,
+    /// Milliseconds before the second attempt; each wait after it is twice as long.
+    pub retry_ms: u64,
+    /// Seconds between attempts at most.
+    pub retry_seconds_max: u64,
 }
 
 /// The storage engine.
@@ -161,6 +199,55 @@ pub enum SourceConfig {
         #[serde(default)]
         verify: Verify,
     },
+    /// A relay or a PDS.
+    Relay {
+        /// Its origin.
+        url: Endpoint,
+        /// How much of it is proved.
+        #[serde(default)]
+        verify: Verify,
+        /// Where it begins when it was never read.
+        #[serde(default = "oldest")]
+        start: Start,
+        /// What to do when its sequence begins anew.
+        #[serde(default)]
+        on_reset: OnReset,
+    },
+    /// Jetstream.
+    Jetstream {
+        /// Its origin.
+        url: Endpoint,
+        /// Where it begins when it was never read.
+        #[serde(default = "live")]
+        start: Start,
+        /// Ask for compressed messages.
+        #[serde(default)]
+        compress: bool,
+        /// A file with the dictionary that they are compressed with; else the server is asked for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dictionary: Option<PathBuf>,
+    },
+}
+
+/// A relay keeps a window of some days, in which there may be what was never seen.
+fn oldest() -> Start {
+    Start::Oldest
+}
+
+/// What Jetstream keeps it keeps for those who reconnect.
+fn live() -> Start {
+    Start::Live
+}
+
+impl SourceConfig {
+    /// The kind and origin of a live source.
+    fn origin(&self) -> Option<(&'static str, &Endpoint)> {
+        match self {
+            SourceConfig::Replay { .. } => None,
+            SourceConfig::Relay { url, .. } => Some((kind::RELAY, url)),
+            SourceConfig::Jetstream { url, .. } => Some((kind::JETSTREAM, url)),
+        }
+    }
 }
 
 /// How much of what a source says is proved.
@@ -179,6 +266,7 @@ impl Default for Config {
             http: Http::default(),
             identity: Identity::default(),
             limits: Limits::default(),
+            live: Live::default(),
             store: StoreConfig::default(),
             telemetry: Telemetry::default(),
             source: Vec::new(),
@@ -199,6 +287,32 @@ impl Default for Http {
 impl Default for Limits {
     fn default() -> Self {
         Self { batch_events: 250, queries_at_once: 64, drain_seconds: 10 }
+    }
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            connect_seconds: 20,
+            ping_seconds: 30,
+            silence_seconds: 90,
+            retry_ms: 500,
+            retry_seconds_max: 60,
+        }
+    }
+}
+
+impl Live {
+    /// How long live sources wait, and for what.
+    pub fn patience(&self) -> Patience {
+        Patience {
+            connect: Duration::from_secs(self.connect_seconds),
+            ping: Duration::from_secs(self.ping_seconds),
+            silence: Duration::from_secs(self.silence_seconds),
+            retry_min: Duration::from_millis(self.retry_ms),
+            retry_max: Duration::from_secs(self.retry_seconds_max),
+            tick: TICK,
+        }
     }
 }
 
@@ -251,8 +365,29 @@ impl Config {
         if EnvFilter::try_new(&self.telemetry.log).is_err() {
             return Err(ConfigError::LogFilter { filter: self.telemetry.log.clone() });
         }
-        for SourceConfig::Replay { path, .. } in &self.source {
-            dump::check_name(path)?;
+        let live = &self.live;
+        within("live.connect_seconds", live.connect_seconds, 1..=600)?;
+        within("live.ping_seconds", live.ping_seconds, 1..=600)?;
+        // A ping needs time to be answered.
+        within("live.silence_seconds", live.silence_seconds, live.ping_seconds + 1..=3_600)?;
+        within("live.retry_ms", live.retry_ms, 1..=60_000)?;
+        within("live.retry_seconds_max", live.retry_seconds_max, 1..=3_600)?;
+        self.validate_sources()
+    }
+
+    fn validate_sources(&self) -> Result<(), ConfigError> {
+        let mut origins = BTreeSet::new();
+        for source in &self.source {
+            match source {
+                SourceConfig::Replay { path, .. } => dump::check_name(path)?,
+                SourceConfig::Jetstream { compress: false, dictionary: Some(_), .. } => {
+                    return Err(ConfigError::IdleDictionary);
+                }
+                SourceConfig::Relay { .. } | SourceConfig::Jetstream { .. } => {}
+            }
+            if let Some((kind, endpoint)) = source.origin().filter(|origin| !origins.insert(*origin)) {
+                return Err(ConfigError::SameOrigin { kind, endpoint: endpoint.clone() });
+            }
         }
         Ok(())
     }
@@ -331,11 +466,51 @@ mod tests {
             ("LIMITS__QUERIES_AT_ONCE", "9000000000000000000"),
             ("LIMITS__BATCH_EVENTS", "0"),
             ("TELEMETRY__LOG", "a=b=c"),
+            ("LIVE__CONNECT_SECONDS", "0"),
+            ("LIVE__SILENCE_SECONDS", "30"),
+            ("LIVE__RETRY_MS", "0"),
+            ("LIVE__RETRY_SECONDS_MAX", "0"),
         ] {
             let config = with(&[(key, value)]).unwrap().unwrap();
             assert!(config.validate().is_err(), "{key} = {value}");
         }
         assert!(Config::default().validate().is_ok());
+    }
+
+    fn sources(text: &str) -> Result<Config, String> {
+        let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.validate().map_err(|error| error.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn two_sources_of_one_kind_and_origin_are_refused() {
+        let source = |kind: &str, url: &str| format!("[[source]]\nkind = {kind:?}\nurl = {url:?}\n");
+        let relay = source("relay", "wss://relay.example");
+        assert!(sources(&format!("{relay}{}", source("relay", "wss://other.example"))).is_ok());
+        assert!(sources(&format!("{relay}{}", source("jetstream", "wss://relay.example"))).is_ok());
+        let twice = sources(&format!("{relay}{}", source("relay", "https://RELAY.example:443/")));
+        assert!(twice.unwrap_err().contains("wss://relay.example"));
+    }
+
+    #[test]
+    fn what_a_source_cannot_be_is_refused_and_no_password_is_shown() {
+        for (rest, said) in [
+            ("kind = \"relay\"\nurl = \"wss://me:hunter2@relay.example\"", "password"),
+            ("kind = \"relay\"", "url"),
+            ("kind = \"relay\"\nurl = \"wss://relay.example\"\nverify = \"full\"", "full"),
+            ("kind = \"relay\"\nurl = \"wss://relay.example\"\ncompress = true", "compress"),
+            ("kind = \"jetstream\"\nurl = \"wss://jetstream.example\"\ndictionary = \"d\"", "dictionary"),
+            ("kind = \"carrier-pigeon\"\nurl = \"wss://relay.example\"", "pigeon"),
+        ] {
+            let error = sources(&format!("[[source]]\n{rest}\n")).unwrap_err();
+            assert!(error.contains(said), "{rest}: {error}");
+        }
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&path, "[[source]]\nkind = \"relay\"\nurl = \"wss://me:hunter2@relay.example\"\n")
+            .unwrap();
+        let error = anyhow::Error::new(Config::load(Some(path.path())).unwrap_err());
+        assert!(!format!("{error:#}").contains("hunter2"), "{error:#}");
     }
 
     #[test]

@@ -3,12 +3,12 @@
 //! Sources and the writer know this and not each other.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{self, RecvError, RecvTimeoutError, SendError};
+use std::sync::mpsc::{self, RecvTimeoutError, SendError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::codec::Reject;
-use crate::codec::event::{Event, Write};
+use crate::codec::event::{Event, Op, Write};
 use crate::tables::keys::SourceKey;
 
 /// Deliveries waiting for the writer. Enough to keep it busy while a source decodes.
@@ -64,25 +64,46 @@ pub struct Delivery {
 }
 
 /// How far a source was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes of a dump, after decompression.
-    pub offset: u64,
-    /// The greatest `seq` or `time_us`.
-    pub cursor: Option<u64>,
-    /// The dump's end was reached.
-    pub finished: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A dump, which has a beginning and an end.
+    Dump {
+        /// Bytes, after decompression.
+        offset: u64,
+        /// The greatest `seq` or `time_us`.
+        cursor: Option<u64>,
+        /// The end was reached.
+        finished: bool,
+    },
+    /// A stream that goes on.
+    Live {
+        /// The greatest `seq` or `time_us` of the messages that are dealt with. Everything up to it is in this
+        /// delivery or in one before it.
+        cursor: Option<u64>,
+    },
+}
+
+impl Progress {
+    /// Whether a dump's end was reached.
+    pub fn is_end(self) -> bool {
+        matches!(self, Progress::Dump { finished: true, .. })
+    }
 }
 
 impl Delivery {
     /// The memory that it takes, about.
     pub fn weight(&self) -> usize {
-        let Some((_, Event::Commit(commit))) = &self.event else { return 0 };
-        let bytes = commit.ops.iter().map(|op| match &op.write {
+        let of_op = |op: &Op| match &op.write {
             Write::Put(block) => OP_BYTES + block.bytes.len(),
             Write::Delete => OP_BYTES,
-        });
-        bytes.sum()
+        };
+        match &self.event {
+            Some((_, Event::Commit(commit))) => commit.ops.iter().map(of_op).sum(),
+            Some((_, Event::Export(export))) => {
+                export.records.iter().map(|record| OP_BYTES + record.block.bytes.len()).sum()
+            }
+            Some((_, Event::Sync(_) | Event::Identity(_) | Event::Account(_))) | None => 0,
+        }
     }
 }
 
@@ -140,14 +161,6 @@ impl Sender {
 }
 
 impl Receiver {
-    /// Waits for the next delivery.
-    ///
-    /// # Errors
-    /// Every sender is gone and the queue is empty.
-    pub fn recv(&self) -> Result<Delivery, RecvError> {
-        self.receiver.recv().map(|delivery| self.taken(delivery))
-    }
-
     /// Waits for the next delivery, but not longer than this.
     ///
     /// # Errors

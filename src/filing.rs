@@ -3,11 +3,13 @@
 //! Whatever is stored is counted here, cut into rows that an engine can hold, and told to the rules, so that
 //! nothing derived can be left behind. When to do so is for `reduce` to decide.
 
-use crate::codec::event::Block;
+use std::collections::BTreeMap;
+
+use crate::codec::event::{Block, Export};
 use crate::records::{self, Body, Deviation, Grade, Kind, Rsvp};
 use crate::rules::authority::Authority;
 use crate::rules::{attendance, listing};
-use crate::syntax::{self, Did, Tid};
+use crate::syntax::{self, Cid, Did, Tid};
 use crate::tables::keys::{
     ChunkKey, InvitationId, MetaKey, RecordId, RoundId, RoundRecordKey, SignupKey, SourceKey,
     write_repository,
@@ -115,6 +117,26 @@ pub fn delete_record(rows: &mut Overlay<'_>, id: &RecordId) -> Result<(), RowsEr
     rows.delete::<Records>(id);
     count_record(rows, id, Some(&before), None)?;
     body_changed(rows, id, before.body.as_ref(), None)
+}
+
+/// Makes the records of a repository those of its export, and leaves alone what is the same.
+pub fn replace_records(rows: &mut Overlay<'_>, export: &Export) -> Result<(), RowsError> {
+    let range = prefix_of::<Records>(|key| write_repository(&export.did, key));
+    let mut stored: BTreeMap<RecordId, (Cid, bool)> = BTreeMap::new();
+    for row in rows.scan::<Records>(range) {
+        let (id, record) = row?;
+        stored.insert(id, (record.cid, record.fault.is_none()));
+    }
+    for record in &export.records {
+        // Decoders keep records of wanted collections only.
+        let Some(kind) = Kind::from_nsid(record.collection) else { continue };
+        let id = RecordId { did: export.did.clone(), kind, rkey: record.rkey.clone() };
+        // One that came as JSON and did not hash to its CID is another, whatever CID it came under.
+        if stored.remove(&id) != Some((record.block.cid, true)) {
+            put_record(rows, &id, export.rev, &record.block)?;
+        }
+    }
+    stored.keys().try_for_each(|id| delete_record(rows, id))
 }
 
 /// Removes every record of an account. What follows for rounds is worked out once, at the end.

@@ -2,8 +2,8 @@
 //!
 //! The only writer of the store. Sources hand it [`Delivery`]s through one bounded channel; when it is slow
 //! they wait. A batch closes on count, bytes or time, whichever comes first, and whatever it changed becomes
-//! durable in the same write as the position that covers it. Invariant: no position is stored for work that
-//! is not.
+//! durable in the same write as the position that covers it. Where nothing is wanted for a while, positions
+//! are stored on time all the same. Invariant: no position is stored for work that is not.
 #![allow(clippy::disallowed_methods, reason = "a shell: batches close on time")]
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use crate::codec::event::Event;
-use crate::delivery::{Delivery, Receiver, Tally};
+use crate::delivery::{Delivery, Progress, Receiver, Tally};
 use crate::filing;
 use crate::reduce::{self, Outcome};
 use crate::store::{Store, StoreError};
@@ -29,6 +29,27 @@ const BATCH_WAIT: Duration = Duration::from_millis(200);
 /// Messages that changed nothing after which their position is stored all the same.
 const IDLE_MESSAGES_MAX: u64 = 100_000;
 
+/// How long a position may wait to be stored while nothing changes. A restart reads so much again, and no
+/// more; a write every two seconds is nothing to a disk.
+const IDLE_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the writer waits for something to do before it says that it is there.
+const TURN_WAIT: Duration = Duration::from_secs(1);
+
+/// What the writer says each time around its loop.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn<'a> {
+    /// There was nothing to write.
+    Idle,
+    /// A batch is durable.
+    Committed {
+        /// What it amounts to.
+        tally: &'a Tally,
+        /// Every source that has delivered, as it stands now.
+        sources: &'a BTreeMap<SourceKey, Source>,
+    },
+}
+
 /// The writer.
 pub struct Indexer {
     store: Store,
@@ -45,33 +66,33 @@ impl Indexer {
         Ok(Self { store, batch_events: batch_events.max(1), sources: BTreeMap::new(), position })
     }
 
-    /// Applies deliveries until every sender is gone. `committed` hears of each batch after it is durable.
-    pub fn run(
-        &mut self,
-        deliveries: &Receiver,
-        mut committed: impl FnMut(&Tally),
-    ) -> Result<(), StoreError> {
-        let mut idle = Vec::new();
-        let mut idle_messages = 0;
-        while let Some((batch, open)) = self.next_batch(deliveries) {
-            let quiet = batch.iter().all(|delivery| delivery.event.is_none() && !delivery.progress.finished);
-            idle_messages += batch.iter().map(|delivery| delivery.tally.frames).sum::<u64>();
-            idle.extend(batch);
-            if quiet && open && idle_messages < IDLE_MESSAGES_MAX {
-                continue;
+    /// Applies deliveries until every sender is gone. `turn` hears of each batch after it is durable, and at
+    /// least every few seconds.
+    pub fn run(&mut self, deliveries: &Receiver, mut turn: impl FnMut(Turn<'_>)) -> Result<(), StoreError> {
+        let mut waiting = Waiting::default();
+        loop {
+            let gathered = self.next_batch(deliveries, waiting.patience());
+            let open = gathered.open;
+            waiting.add(gathered.batch);
+            if waiting.deliveries.is_empty() || (open && !waiting.is_due()) {
+                turn(Turn::Idle);
+            } else {
+                let batch = std::mem::take(&mut waiting).deliveries;
+                let tally = self.apply(&batch)?;
+                turn(Turn::Committed { tally: &tally, sources: &self.sources });
             }
-            idle_messages = 0;
-            committed(&self.apply(&std::mem::take(&mut idle))?);
+            if !open {
+                return Ok(());
+            }
         }
-        if !idle.is_empty() {
-            committed(&self.apply(&idle)?);
-        }
-        Ok(())
     }
 
-    /// The next batch and whether more can follow; `None` when every sender is gone.
-    fn next_batch(&self, deliveries: &Receiver) -> Option<(Vec<Delivery>, bool)> {
-        let first = deliveries.recv().ok()?;
+    /// What comes within `patience`, and then until the batch is full or its time is over.
+    fn next_batch(&self, deliveries: &Receiver, patience: Duration) -> Gathered {
+        let first = match deliveries.recv_timeout(patience) {
+            Ok(first) => first,
+            Err(error) => return Gathered { batch: Vec::new(), open: error == RecvTimeoutError::Timeout },
+        };
         let closes = Instant::now() + BATCH_WAIT;
         let mut events = usize::from(first.event.is_some());
         let mut bytes = first.weight();
@@ -84,10 +105,10 @@ impl Indexer {
                     batch.push(delivery);
                 }
                 Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => return Some((batch, false)),
+                Err(RecvTimeoutError::Disconnected) => return Gathered { batch, open: false },
             }
         }
-        Some((batch, true))
+        Gathered { batch, open: true }
     }
 
     /// Reduces a batch and commits what it changed with the positions that it reached.
@@ -99,7 +120,7 @@ impl Indexer {
             for delivery in batch {
                 let source = source(&mut self.sources, &mut rows, &delivery.source)?;
                 tally.add(&delivery.tally);
-                let repeats = delivery.progress.offset <= source.high_water;
+                let repeats = repeats(source, delivery.progress);
                 if let Some((position, event)) = delivery.event.as_ref().filter(|_| !repeats) {
                     let is_new = source.cursor.is_none_or(|cursor| cursor < *position);
                     let from = reduce::From { source: source.id, position: *position, is_new };
@@ -109,11 +130,9 @@ impl Indexer {
                         Outcome::Noted => {}
                     }
                 }
-                tally.skipped += u64::from(repeats && matches!(delivery.event, Some((_, Event::Commit(_)))));
-                source.offset = delivery.progress.offset;
-                source.high_water = source.high_water.max(source.offset);
-                source.cursor = source.cursor.max(delivery.progress.cursor);
-                source.finished = delivery.progress.finished;
+                let has_commit = matches!(delivery.event, Some((_, Event::Commit(_) | Event::Export(_))));
+                tally.skipped += u64::from(repeats && has_commit);
+                advance(source, delivery.progress);
             }
             for (key, source) in &self.sources {
                 rows.put::<Sources>(key, source);
@@ -124,6 +143,66 @@ impl Indexer {
         self.store.commit(changes)?;
         self.position += 1;
         Ok(tally)
+    }
+}
+
+/// What one look at the queue gave.
+struct Gathered {
+    batch: Vec<Delivery>,
+    /// More can follow.
+    open: bool,
+}
+
+/// Deliveries that are not written yet, because all that they say is how far a source was read.
+#[derive(Default)]
+struct Waiting {
+    deliveries: Vec<Delivery>,
+    messages: u64,
+    /// There is something to apply among them, or the end of a dump.
+    matters: bool,
+    since: Option<Instant>,
+}
+
+impl Waiting {
+    fn add(&mut self, batch: Vec<Delivery>) {
+        if !batch.is_empty() {
+            self.since.get_or_insert_with(Instant::now);
+        }
+        self.messages += batch.iter().map(|delivery| delivery.tally.frames).sum::<u64>();
+        self.matters |= batch.iter().any(|delivery| delivery.event.is_some() || delivery.progress.is_end());
+        self.deliveries.extend(batch);
+    }
+
+    fn is_due(&self) -> bool {
+        let waited = self.since.is_some_and(|since| since.elapsed() >= IDLE_WAIT);
+        self.matters || waited || self.messages >= IDLE_MESSAGES_MAX
+    }
+
+    /// How long the writer may wait for more.
+    fn patience(&self) -> Duration {
+        let due = |since: Instant| (since + IDLE_WAIT).saturating_duration_since(Instant::now());
+        self.since.map_or(TURN_WAIT, due).min(TURN_WAIT)
+    }
+}
+
+/// Whether a delivery is of a part of a dump that was decided in another run.
+fn repeats(source: &Source, progress: Progress) -> bool {
+    match progress {
+        Progress::Dump { offset, .. } => offset <= source.high_water,
+        // A live source passes on what lies beyond its cursor, or can be applied again.
+        Progress::Live { .. } => false,
+    }
+}
+
+fn advance(source: &mut Source, progress: Progress) {
+    match progress {
+        Progress::Dump { offset, cursor, finished } => {
+            source.offset = offset;
+            source.high_water = source.high_water.max(offset);
+            source.cursor = source.cursor.max(cursor);
+            source.finished = finished;
+        }
+        Progress::Live { cursor } => source.cursor = source.cursor.max(cursor),
     }
 }
 

@@ -26,6 +26,7 @@ pub mod check;
 pub mod delivery;
 pub mod export;
 pub mod rebuild;
+pub mod sources;
 
 pub mod http;
 pub mod indexer;

@@ -4,7 +4,7 @@
 //! it changes to the rules. It reads and writes an overlay and nothing else; the caller commits the overlay
 //! together with the source's cursor. Spec: RULES §1 ("tracked") and §4.
 
-use crate::codec::event::{self, Commit, Event, Op, Origin, Sync, Write};
+use crate::codec::event::{self, Commit, Event, Export, Op, Origin, Sync, Write};
 use crate::filing;
 use crate::records::Kind;
 use crate::rules::attendance;
@@ -12,7 +12,7 @@ use crate::rules::authority::Authority;
 use crate::syntax::{Did, Tid};
 use crate::tables::Accounts;
 use crate::tables::keys::RecordId;
-use crate::tables::rows::{Account, AccountState, Word};
+use crate::tables::rows::{Account, AccountState, Marks, Word};
 use crate::tables::view::{Overlay, ReadRows, RowsError};
 
 /// Where an event came from.
@@ -44,6 +44,7 @@ pub fn reduce(rows: &mut Overlay<'_>, from: From, event: &Event) -> Result<Outco
         Event::Sync(sync) => reduce_sync(rows, from, sync).map(|()| Outcome::Noted),
         Event::Account(account) => reduce_account(rows, from, account).map(|()| Outcome::Noted),
         Event::Identity(_) => Ok(Outcome::Noted),
+        Event::Export(export) => reduce_export(rows, export),
     }
 }
 
@@ -126,6 +127,32 @@ fn reduce_account(rows: &mut Overlay<'_>, from: From, event: &event::Account) ->
     account.now.heard(from.source, word);
     account.decide_state(rows)?;
     account.save(rows)
+}
+
+/// Makes a repository what an export says, unless it is older than what is known.
+///
+/// An export is a state and not a word of its host about the account: it counts for nothing between sources.
+fn reduce_export(rows: &mut Overlay<'_>, export: &Export) -> Result<Outcome, RowsError> {
+    let mut account = Repository::load(rows, &export.did)?;
+    let nothing = export.records.is_empty() && !account.now.tracked;
+    let newer = account
+        .now
+        .rev
+        .is_none_or(|rev| export.rev > rev || (export.rev == rev && account.now.rev_from_jetstream));
+    if nothing || !newer || account.now.state != AccountState::Active {
+        return Ok(Outcome::Skipped);
+    }
+    account.now.rev = Some(export.rev);
+    account.now.data = Some(export.data);
+    account.now.rev_from_jetstream = false;
+    account.now.tracked |= !export.records.is_empty();
+    if account.now.witnesses.iter().all(|witness| witness.rev <= Some(export.rev)) {
+        // Nobody has spoken of anything later, so that there is nothing left to compare.
+        account.now.marks = Marks::default();
+    }
+    account.save(rows)?;
+    filing::replace_records(rows, export)?;
+    Ok(Outcome::Applied)
 }
 
 /// An account row while an event changes it.

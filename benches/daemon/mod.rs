@@ -85,7 +85,7 @@ impl Daemon {
                     name: "generated".to_owned(),
                     fingerprint: String::new(),
                 };
-                let progress = Progress { offset: seq, cursor: Some(seq), finished: false };
+                let progress = Progress::Dump { offset: seq, cursor: Some(seq), finished: false };
                 let event = Some((seq, event));
                 sender
                     .send(Delivery { source, progress, tally: Tally::default(), event })

@@ -16,7 +16,7 @@ use crate::delivery::{Sender, Tally, queue};
 use crate::export::{self, VerdictCounts};
 use crate::filing;
 use crate::identity::Directory;
-use crate::indexer::{self, Indexer};
+use crate::indexer::{self, Indexer, Turn};
 use crate::ingest::dump::Dump;
 use crate::ingest::replay::Replay as Replaying;
 use crate::ingest::watch::Watch;
@@ -24,9 +24,10 @@ use crate::records::Kind;
 use crate::store::{Store, StoreError};
 use crate::tables::keys::SourceKey;
 
-/// Index recorded dumps and exit
+/// Index recorded dumps and exported repositories and exit
 ///
-/// Firehose dumps (.frames) and Jetstream dumps (.jsonl), plain or compressed (.zst), in the order given.
+/// Firehose dumps (.frames) and Jetstream dumps (.jsonl), plain or compressed (.zst), and exports of whole
+/// repositories (.car), in the order given.
 /// An interrupted replay of a file goes on where it stopped; a finished one is read again and changes
 /// nothing. The last line on standard output is a JSON object that says what happened.
 #[derive(Debug, clap::Args)]
@@ -102,7 +103,12 @@ impl Replay {
         let (tally, source) = thread::scope(|scope| {
             let writer = scope.spawn(move || {
                 let mut tally = Tally::default();
-                indexer.run(&deliveries, |batch| tally.add(batch)).map(|()| tally)
+                let written = indexer.run(&deliveries, |turn| {
+                    if let Turn::Committed { tally: batch, .. } = turn {
+                        tally.add(batch);
+                    }
+                });
+                written.map(|()| tally)
             });
             let read = self.read(store, &watch, &sender);
             drop(sender);

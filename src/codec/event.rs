@@ -19,6 +19,8 @@ pub enum Event {
     Identity(Did),
     /// The account's standing at the host that sent this.
     Account(Account),
+    /// A whole repository.
+    Export(Export),
 }
 
 /// A commit, or the one operation of a commit that a Jetstream event carries.
@@ -91,6 +93,30 @@ pub enum BlockFault {
     TooDeep,
     /// Its DAG-CBOR form does not hash to the CID it came with.
     CidMismatch,
+}
+
+/// A repository as its host exported it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export {
+    /// The repository.
+    pub did: Did,
+    /// Its revision.
+    pub rev: Tid,
+    /// The CID of the tree's root node.
+    pub data: Cid,
+    /// Every record of a wanted collection in it.
+    pub records: Vec<Exported>,
+}
+
+/// A record of an export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The collection's NSID: one that was asked for.
+    pub collection: &'static str,
+    /// The record's key.
+    pub rkey: RecordKey,
+    /// The record.
+    pub block: Block,
 }
 
 /// A `#sync`.

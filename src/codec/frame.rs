@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_bytes::Bytes;
 
 use super::car::Car;
-use super::cbor::{self, Malformed, Reader};
+use super::cbor::{self, Head, Malformed, Reader};
 use super::commit::SignedCommit;
 use super::event::{Account, Block, Body, Commit, Event, Interest, Message, Op, Origin, Sync, Write};
 use super::limits::{
@@ -38,6 +38,38 @@ pub fn decode_strictly(frame: &[u8], interest: &impl Interest) -> Message {
         Ok(message) => message,
         Err(reject) => Message { position: None, body: Err(reject) },
     }
+}
+
+/// When the host says that it sent a message, in microseconds since the epoch. Informal, so that whatever is
+/// not found or cannot be read is unknown.
+pub fn sent_at(frame: &[u8]) -> Option<i64> {
+    let mut reader = Reader::new(frame);
+    reader.skip_item().ok()?;
+    let Head::Map(fields) = reader.head().ok()? else { return None };
+    let mut key = None;
+    for _ in 0..fields {
+        let name = reader.key_after(key).ok()?;
+        key = Some(name);
+        if name == "time" {
+            let Head::Text(time) = reader.head().ok()? else { return None };
+            return Datetime::parse(time).ok().map(Datetime::micros);
+        }
+        reader.skip_item().ok()?;
+    }
+    None
+}
+
+/// What an error frame says: its name, and what it adds for people.
+pub fn error_in(frame: &[u8]) -> Option<(&str, &str)> {
+    let (header, payload) = split(frame).ok()?;
+    let wire: ErrorWire<'_> = fields(payload).ok()?;
+    (header.op == -1).then_some((wire.error, wire.message.unwrap_or_default()))
+}
+
+#[derive(Deserialize)]
+struct ErrorWire<'a> {
+    error: &'a str,
+    message: Option<&'a str>,
 }
 
 #[derive(Deserialize)]

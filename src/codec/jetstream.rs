@@ -77,6 +77,17 @@ pub fn decode(line: &[u8], interest: &impl Interest) -> Message {
     }
 }
 
+/// What an error message says: its name, and what it adds for people.
+pub fn error_in(line: &[u8]) -> Option<(String, String)> {
+    #[derive(Deserialize)]
+    struct ErrorWire {
+        error: String,
+        #[serde(default)]
+        message: String,
+    }
+    serde_json::from_slice::<ErrorWire>(line).ok().map(|wire| (wire.error, wire.message))
+}
+
 fn body(wire: &Wire<'_>, interest: &impl Interest) -> Result<Body, Reject> {
     let Some(kind) = &wire.kind else {
         return Err(if wire.error.is_some() { Reject::ErrorFrame } else { Reject::BadField });

@@ -46,3 +46,18 @@ pub const JETSTREAM_LINE_BYTES_MAX: usize = 8_000_000;
 /// [`RECORD_DEPTH_MAX`], because `$link` and `$bytes` objects are no levels, and below the JSON parser's
 /// own limit of 128.
 pub const JSON_DEPTH_PARSED_MAX: usize = 100;
+
+/// Blocks in one repository export. Where each stands is kept in memory, some 100 bytes a block; the largest
+/// repositories known have a few hundred thousand.
+pub const EXPORT_BLOCKS_MAX: usize = 4_000_000;
+
+/// Bytes of wanted records in one repository export, which are applied in one go: a hundred thousand records of
+/// the usual size.
+pub const EXPORT_RECORD_BYTES_MAX: usize = 64_000_000;
+
+/// The greatest `seq`: every JSON reader knows it exactly. The event-stream spec's limit.
+pub const SEQ_MAX: u64 = (1 << 53) - 1;
+
+/// How far a revision may be ahead of the clock, in microseconds. A repository whose revision is far ahead would
+/// ignore every honest commit after it; five minutes are what relays allow clocks to differ.
+pub const REV_AHEAD_MICROS_MAX: i64 = 300_000_000;

@@ -1,4 +1,5 @@
-//! Bytes ⇄ values of the sync protocol: firehose frames, CAR slices, commits, Jetstream lines, JSON.
+//! Bytes ⇄ values of the sync protocol: firehose frames, CAR slices, commits, trees, Jetstream
+//! lines, JSON.
 //!
 //! Everything here is pure and total: any bytes give a value or a [`Reject`], never a panic, and no input
 //! makes it recurse. It knows shapes and limits, not what a record means.
@@ -11,6 +12,7 @@ pub mod frame;
 pub mod jetstream;
 pub mod json;
 pub mod limits;
+pub mod mst;
 mod reject;
 pub mod skim;
 

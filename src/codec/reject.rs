@@ -68,12 +68,22 @@ rejects! {
     BlockHashMismatch => "block-hash-mismatch",
     /// The commit block is no signed commit of version 3.
     CommitMalformed => "commit-malformed",
+    /// A tree that is not the one that its keys and records make.
+    MstMalformed => "mst-malformed",
+    /// A repository export that ends too early.
+    TruncatedExport => "truncated-export",
+    /// A repository export with more blocks, or more bytes of wanted records, than are taken in one go.
+    ExportTooLarge => "export-too-large",
     /// The signed commit names another DID than the message.
     CommitDidMismatch => "commit-did-mismatch",
     /// The signed commit has another rev than the message.
     CommitRevMismatch => "commit-rev-mismatch",
+    /// A revision more than a few minutes ahead of the clock, from a live source.
+    FutureRev => "future-rev",
     /// A line over `JETSTREAM_LINE_BYTES_MAX`.
     LineTooLarge => "line-too-large",
+    /// A compressed Jetstream message cannot be decompressed, or is over `JETSTREAM_LINE_BYTES_MAX`.
+    NotDecompressed => "not-decompressed",
     /// A line is no JSON object of a Jetstream event.
     LineNotJson => "line-not-json",
     /// A Jetstream event's `kind` is none that we know.

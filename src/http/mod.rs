@@ -43,6 +43,7 @@ use tower_http::cors::{Any, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::identity::Directory;
+use crate::sources::Board;
 use crate::store::Store;
 
 use answer::{Depends, Shared, health, query};
@@ -74,6 +75,8 @@ pub struct Service {
     pub identities: Arc<Directory>,
     /// Whether the daemon has started up; until then `/xrpc/_health` says 503.
     pub ready: Arc<AtomicBool>,
+    /// How the sources are doing.
+    pub sources: Board,
     /// Where people see events, without a slash at the end: `https://guestlist.example`.
     pub public_url: String,
     /// How much is taken on.

@@ -37,7 +37,7 @@ pub enum DumpError {
     /// The name does not say what is in it.
     #[error(
         "cannot tell what is in {path}: firehose dumps end in .frames, Jetstream dumps in .jsonl, \
-         either followed by .zst"
+         either followed by .zst, and repositories in .car"
     )]
     UnknownFormat {
         /// The dump.
@@ -58,6 +58,8 @@ pub enum Format {
     Frames,
     /// Jetstream events, one a line.
     Jetstream,
+    /// One repository, as its host exports it.
+    Repository,
 }
 
 /// One piece of a dump.
@@ -95,6 +97,8 @@ fn format_of(path: &Path) -> Result<(Format, bool), DumpError> {
     let format = match plain.rsplit_once('.').map(|(_, ending)| ending) {
         Some("frames") => Format::Frames,
         Some("jsonl") => Format::Jetstream,
+        // Compressed, its blocks could not be found again by their places.
+        Some("car") if !zstd => Format::Repository,
         _ => return Err(DumpError::UnknownFormat { path: path.to_owned() }),
     };
     Ok((format, zstd))
@@ -133,6 +137,23 @@ impl Dump {
         Ok((Self { path: path.to_owned(), format, reader, offset: 0, seekable: size.is_some() }, source))
     }
 
+    /// Reads the repository in it with `read`, which gets the bytes front to back, and the file once more for
+    /// reading in any order.
+    pub(super) fn read_repository<T>(
+        &mut self,
+        read: impl FnOnce(&mut dyn Read, &File) -> T,
+    ) -> Result<T, DumpError> {
+        let file = File::open(&self.path).map_err(|source| self.failed(source))?;
+        let size = file.metadata().map_err(|source| self.failed(source))?.len();
+        let result = read(&mut self.reader, &file);
+        self.offset = size;
+        Ok(result)
+    }
+
+    pub(super) fn failed(&self, source: io::Error) -> DumpError {
+        DumpError::Read { path: self.path.clone(), source }
+    }
+
     /// Whether the same dump can be read again from its start, and so be gone on with.
     pub fn can_resume(&self) -> bool {
         self.seekable
@@ -162,16 +183,14 @@ impl Dump {
         let piece = match self.format {
             Format::Frames => self.next_frame(buffer),
             Format::Jetstream => self.next_line(buffer),
+            // It is no sequence of pieces: see `read_repository`.
+            Format::Repository => Ok(Piece::End),
         };
         match piece {
             // A compressed dump that was cut short ends like this too.
             Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => Ok(Piece::Truncated),
             other => other.map_err(|source| self.failed(source)),
         }
-    }
-
-    fn failed(&self, source: io::Error) -> DumpError {
-        DumpError::Read { path: self.path.clone(), source }
     }
 
     fn next_frame(&mut self, buffer: &mut Vec<u8>) -> io::Result<Piece> {

@@ -12,6 +12,7 @@ use guestlist::codec::json::to_ipld;
 use guestlist::http::{Limits, Service, router};
 use guestlist::identity::Directory;
 use guestlist::records::lexicon::LEXICONS;
+use guestlist::sources::Board;
 use guestlist::store::{IfAbsent, Store};
 use serde_json::Value;
 use tempfile::tempdir;
@@ -30,6 +31,7 @@ impl Client {
             store: Store::open(dir, CACHE_BYTES, IfAbsent::Fail).unwrap(),
             identities: Arc::new(Directory::load(&[recording(identities)]).unwrap()),
             ready: Arc::new(AtomicBool::new(true)),
+            sources: Board::default(),
             public_url: "https://guestlist.example".to_owned(),
             limits: Limits::default(),
         };

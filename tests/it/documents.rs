@@ -25,7 +25,7 @@ fn the_example_configuration_is_the_defaults_and_shows_every_key() {
         }
     }
     let source: String = text.lines().skip_while(|line| *line != "# [[source]]").map(uncommented).collect();
-    assert_eq!(toml::from_str::<Config>(&source).unwrap().source.len(), 1);
+    assert_eq!(toml::from_str::<Config>(&source).unwrap().source.len(), 3, "one of each kind");
 }
 
 fn uncommented(line: &str) -> String {
@@ -35,7 +35,10 @@ fn uncommented(line: &str) -> String {
 #[test]
 fn the_demonstration_reads_what_is_in_the_repository() {
     let config: Config = toml::from_str(&document("config/demo.toml")).unwrap();
-    let sources = config.source.iter().map(|SourceConfig::Replay { path, .. }| path);
+    let sources = config.source.iter().map(|source| match source {
+        SourceConfig::Replay { path, .. } => path,
+        live => panic!("the demonstration is offline: {live:?}"),
+    });
     for path in sources.chain(&config.identity.identities) {
         assert!(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(), "{}", path.display());
     }

@@ -49,6 +49,7 @@ impl Pair {
             event::Event::Sync(sync) => &sync.did,
             event::Event::Account(account) => &account.did,
             event::Event::Identity(did) => did,
+            event::Event::Export(export) => &export.did,
         }
     }
 }

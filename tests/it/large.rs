@@ -102,7 +102,7 @@ impl World {
                 for (seq, event) in (first..).zip(events) {
                     let source =
                         SourceKey { kind: "replay".into(), name: "told".into(), fingerprint: String::new() };
-                    let progress = Progress { offset: seq, cursor: Some(seq), finished: false };
+                    let progress = Progress::Dump { offset: seq, cursor: Some(seq), finished: false };
                     let event = Some((seq, event));
                     sender.send(Delivery { source, progress, tally: Tally::default(), event }).unwrap();
                 }

@@ -59,7 +59,7 @@ fn index<'a>(store: &Store, pairs: impl Iterator<Item = &'a Pair>, batch_events:
             name: pair.model.source.clone(),
             fingerprint: "1-0".to_owned(),
         };
-        let progress = Progress { offset, cursor: Some(pair.position), finished: false };
+        let progress = Progress::Dump { offset, cursor: Some(pair.position), finished: false };
         let event = Some((pair.position, pair.real.clone()));
         sender.send(Delivery { source, progress, tally: Tally::default(), event }).unwrap();
     }

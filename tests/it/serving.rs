@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running daemon; ended when dropped.
 pub(crate) struct Daemon {
-    process: Child,
+    pub(crate) process: Child,
     pub(crate) address: String,
 }
 
@@ -45,7 +45,11 @@ fn configured(dir: &Path, bind: &str) -> Command {
 
 /// Starts a daemon and waits until it says where it answers.
 fn start(dir: &Path) -> Daemon {
-    let mut command = configured(dir, "127.0.0.1:0");
+    begin(configured(dir, "127.0.0.1:0"))
+}
+
+/// The same with a command of the caller's; what it logs is not looked at.
+pub(crate) fn begin(mut command: Command) -> Daemon {
     command.stderr(Stdio::null());
     Daemon::start(command)
 }
@@ -74,7 +78,7 @@ pub(crate) fn get(address: &str, path: &str) -> (u16, String, Value) {
     (status, head.to_lowercase(), serde_json::from_str(body).unwrap())
 }
 
-fn wait(process: &mut Child) -> std::process::ExitStatus {
+pub(crate) fn wait(process: &mut Child) -> std::process::ExitStatus {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         if let Some(status) = process.try_wait().unwrap() {
@@ -85,7 +89,7 @@ fn wait(process: &mut Child) -> std::process::ExitStatus {
     panic!("the daemon did not end");
 }
 
-fn signal(process: &Child, name: &str) {
+pub(crate) fn signal(process: &Child, name: &str) {
     let status =
         Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]).status().unwrap();
     assert!(status.success());

@@ -12,7 +12,7 @@ const RANKS: &[&[&str]] = &[
     &["filing"],
     &["reduce"],
     &["identity", "store"],
-    &["archive", "check", "delivery", "export", "rebuild"],
+    &["archive", "check", "delivery", "export", "rebuild", "sources"],
     &["http", "indexer", "ingest"],
     &["config", "control", "telemetry"],
     &["app"],

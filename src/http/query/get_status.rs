@@ -8,7 +8,10 @@ use crate::filing::totals;
 use crate::http::answer::{Call, VERSION};
 use crate::http::error::Failure;
 use crate::records::Kind;
+use crate::sources::{Status as SourceStatus, kind};
 use crate::tables::Sources;
+use crate::tables::keys::SourceKey;
+use crate::tables::rows::Source;
 use crate::tables::view::ReadRows;
 
 /// The status of the service.
@@ -32,7 +35,31 @@ struct SourceView {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<u64>,
-    position_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position_bytes: Option<u64>,
+    #[serde(flatten)]
+    live: Option<LiveView>,
+}
+
+/// What is known of a source that this process follows.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LiveView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_seconds: Option<u64>,
+    messages: u64,
+    reconnects: u64,
+    missed_windows: u64,
+    anomalies: Vec<NameCount>,
+    rejected: Vec<NameCount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct NameCount {
+    name: &'static str,
+    count: u64,
 }
 
 #[derive(Serialize)]
@@ -51,22 +78,11 @@ struct AccountCounts {
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<Status, Failure> {
     let totals = totals(call.rows)?;
-    let mut sources = Vec::new();
-    for row in call.rows.scan_all::<Sources>() {
-        let (key, source) = row?;
-        sources.push(SourceView {
-            name: key.name,
-            kind: key.kind,
-            state: if source.finished { "finished" } else { "unfinished" },
-            cursor: source.cursor,
-            position_bytes: source.offset,
-        });
-    }
     let count = |(kind, count): (&Kind, u64)| RecordCount { collection: kind.nsid(), count };
     Ok(Status {
         version: VERSION,
         ready: call.service.ready.load(Ordering::Acquire),
-        sources,
+        sources: sources(call)?,
         records: Kind::ALL.iter().zip(totals.records).map(count).collect(),
         quarantined: totals.quarantined,
         accounts: AccountCounts {
@@ -77,4 +93,52 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<Status, Failure> {
         },
         store_bytes: call.service.store.bytes_on_disk()?,
     })
+}
+
+/// Every source that was ever read, and those that are to be.
+fn sources(call: &Call<'_>) -> Result<Vec<SourceView>, Failure> {
+    let mut followed = call.service.sources.statuses();
+    let mut views = Vec::new();
+    for row in call.rows.scan_all::<Sources>() {
+        let (key, source) = row?;
+        let status = followed.remove(&key);
+        views.push(view(key, Some(&source), status, call.now));
+    }
+    views.extend(followed.into_iter().map(|(key, status)| view(key, None, Some(status), call.now)));
+    Ok(views)
+}
+
+fn view(key: SourceKey, source: Option<&Source>, status: Option<SourceStatus>, now: i64) -> SourceView {
+    let is_dump = key.kind == kind::REPLAY;
+    let finished = source.is_some_and(|source| source.finished);
+    // One that the configuration does not name any more stays where it was left.
+    let left = if finished { "finished" } else { "unfinished" };
+    SourceView {
+        name: key.name,
+        kind: key.kind,
+        state: status.as_ref().map_or(left, |status| status.connection.name()),
+        cursor: source.and_then(|source| source.cursor),
+        position_bytes: source.filter(|_| is_dump).map(|source| source.offset),
+        live: status.filter(|_| !is_dump).map(|status| live(status, now)),
+    }
+}
+
+fn live(status: SourceStatus, now: i64) -> LiveView {
+    LiveView {
+        lag_seconds: status.lag_seconds(now),
+        messages: status.messages,
+        reconnects: status.reconnects,
+        missed_windows: status.missed,
+        anomalies: status
+            .anomalies
+            .into_iter()
+            .map(|(it, count)| NameCount { name: it.name(), count })
+            .collect(),
+        rejected: status
+            .rejected
+            .into_iter()
+            .map(|(it, count)| NameCount { name: it.reason(), count })
+            .collect(),
+        last_error: status.last_error,
+    }
 }

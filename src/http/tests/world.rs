@@ -17,6 +17,7 @@ use crate::identity::Directory;
 use crate::records::Kind;
 use crate::records::lexicon::LEXICONS;
 use crate::reduce::{From, reduce};
+use crate::sources::Board;
 use crate::store::Store;
 use crate::syntax::{Cid, Did, RecordKey, Tid};
 use crate::tables::keys::{MetaKey, RecordId};
@@ -64,6 +65,7 @@ impl World {
             store,
             identities: Arc::default(),
             ready: Arc::new(AtomicBool::new(true)),
+            sources: Board::default(),
             public_url: "https://guestlist.example".to_owned(),
             limits: Limits::default(),
         };

@@ -382,8 +382,19 @@ fn every_bad_frame_in_one_dump_spoils_nothing() {
         assert_eq!(with.export(), without.export());
         check(&with.data_dir());
     }
-    // What only a dump or a line can have; everything else must be here.
-    let elsewhere = ["truncated-frame", "line-too-large", "line-not-json", "unknown-kind", "record-missing"];
+    // What only a dump, a line, an export or a live source can have; everything else must be here.
+    let elsewhere = [
+        "truncated-frame",
+        "line-too-large",
+        "line-not-json",
+        "not-decompressed",
+        "unknown-kind",
+        "record-missing",
+        "mst-malformed",
+        "truncated-export",
+        "export-too-large",
+        "future-rev",
+    ];
     for reject in Reject::ALL.iter().filter(|reject| !elsewhere.contains(&reject.reason())) {
         assert!(reasons.contains_key(reject.reason()), "no frame here is refused for {}", reject.reason());
     }

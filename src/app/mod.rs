@@ -1,0 +1,217 @@
+//! Where everything comes together: open, bind, spawn, supervise, drain.
+//!
+//! Stages stop in the order of the data: the readers, the writer, then the server. The first stage that fails
+//! ends the process.
+#![allow(clippy::disallowed_methods, reason = "a shell: it binds a socket")]
+
+mod announce;
+mod feed;
+mod notify;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use self::announce::announce;
+use self::feed::Feed;
+use self::notify::Watchdog;
+use crate::config::{Config, EngineKind};
+use crate::control::Control;
+use crate::delivery::{Receiver, Tally, queue};
+use crate::http::{self, Service};
+use crate::identity::Directory;
+use crate::indexer::{Indexer, Turn};
+use crate::ingest::Wiring;
+use crate::ingest::watch::Watch;
+use crate::rebuild;
+use crate::sources::Board;
+use crate::store::{IfAbsent, Store};
+
+/// Runs the daemon until it is told to stop or a stage fails.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(config));
+    // A query that is stuck must not keep a stopping process alive.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let identities = Arc::new(Directory::load(&config.identity.identities)?);
+    let store = open(&config)?;
+    let _control = match store.dir() {
+        Some(dir) => Some(
+            Control::listen(store.clone(), Arc::clone(&identities), dir)
+                .context("cannot listen on control.sock")?,
+        ),
+        None => None,
+    };
+    let listener = bind(&config).await?;
+    let address = listener.local_addr()?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"), %address, data_dir = %config.data_dir.display(),
+        identities = identities.len(), "guestlist is listening"
+    );
+    let stop = CancellationToken::new();
+    let board = Board::default();
+    let service = Service {
+        store: store.clone(),
+        identities,
+        ready: board.ready(),
+        sources: board.clone(),
+        public_url: config.http.public_url.clone(),
+        limits: http::Limits {
+            concurrent_queries_max: config.limits.queries_at_once,
+            ..http::Limits::default()
+        },
+    };
+    let stop_server = CancellationToken::new();
+    let trusted = config.http.trusted_proxies.clone();
+    let mut server = tokio::spawn(http::serve(listener, http::router(service), trusted, stop_server.clone()));
+
+    let (sender, deliveries) = queue();
+    let wiring = Wiring { watch: Watch::load(&store)?, deliveries: sender, board: board.clone() };
+    let feed = Feed::prepare(&config, &store, wiring)?;
+    let mut writer = spawn_blocking({
+        let (store, board, batch_events) = (store.clone(), board.clone(), config.limits.batch_events);
+        move || write(store, batch_events, &deliveries, &board)
+    });
+    let mut reader = tokio::spawn(feed.run(stop.clone()));
+
+    notify::ready("reading the dumps");
+    let announced = say_where(&board, address, &store);
+    let mut signals = Signals::new()?;
+    tokio::select! {
+        () = signals.next() => tracing::info!("told to stop: finishing what has begun"),
+        result = idle_after(&mut reader, &mut writer, announced) => result?,
+        result = &mut server => result??,
+    }
+    notify::stopping();
+    stop.cancel();
+    let drained = async {
+        // The readers drop their ends of the queue when they have handed over what they read.
+        if !reader.is_finished() {
+            (&mut reader).await??;
+        }
+        if !writer.is_finished() {
+            (&mut writer).await??;
+        }
+        stop_server.cancel();
+        server.await??;
+        anyhow::Ok(())
+    };
+    drain(drained, Duration::from_secs(config.limits.drain_seconds), &mut signals).await
+}
+
+/// Lets what has begun be finished, within a time and until a second signal.
+async fn drain(
+    drained: impl Future<Output = anyhow::Result<()>>,
+    patience: Duration,
+    signals: &mut Signals,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        drained = tokio::time::timeout(patience, drained) => drained.unwrap_or_else(|_| {
+            tracing::warn!("stopped before everything was finished: the time to drain is over");
+            Ok(())
+        }),
+        () = signals.next() => {
+            tracing::warn!("told to stop again: stopping at once");
+            Ok(())
+        }
+    }
+}
+
+fn open(config: &Config) -> anyhow::Result<Store> {
+    let store = match config.store.engine {
+        EngineKind::Sled => Store::open(&config.data_dir, config.cache_bytes(), IfAbsent::Create)?,
+        EngineKind::Memory => Store::in_memory()?,
+    };
+    if let Some(cause) = rebuild::needed(&store)? {
+        tracing::info!(?cause, "working out everything derived anew; queries are answered after that");
+        rebuild::rebuild(&store, |records| tracing::debug!(records, "graded again"))?;
+    }
+    Ok(store)
+}
+
+async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
+    let bind = config.http.bind;
+    TcpListener::bind(bind).await.with_context(|| format!("cannot listen on {bind} (http.bind)"))
+}
+
+/// Waits for the readers, then for as long as nothing fails.
+async fn idle_after(
+    reader: &mut JoinHandle<anyhow::Result<()>>,
+    writer: &mut JoinHandle<anyhow::Result<()>>,
+    announced: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    let ended = async {
+        let read = tokio::select! {
+            read = reader => read?,
+            // It ends before the readers do only if it failed, and they would hear of that late.
+            written = &mut *writer => return written?,
+        };
+        // The writer ends when the readers do, unless it failed; that error says more.
+        writer.await??;
+        read
+    };
+    tokio::try_join!(ended, announced)?;
+    std::future::pending().await
+}
+
+/// Says where to look as soon as there is something to see.
+async fn say_where(board: &Board, address: SocketAddr, store: &Store) -> anyhow::Result<()> {
+    board.dumps_stored().await;
+    tracing::info!("every dump was read; serving");
+    notify::status("every dump was read; serving");
+    let store = store.clone();
+    spawn_blocking(move || announce(address, &store)).await?
+}
+
+fn write(store: Store, batch_events: usize, deliveries: &Receiver, board: &Board) -> anyhow::Result<()> {
+    let mut total = Tally::default();
+    let mut watchdog = Watchdog::new();
+    Indexer::new(store, batch_events)?.run(deliveries, |turn| {
+        watchdog.ping();
+        if let Turn::Committed { tally, sources } = turn {
+            total.add(tally);
+            board.stored(sources);
+        }
+    })?;
+    let rejected: BTreeMap<_, _> =
+        total.rejected.iter().map(|(reject, count)| (reject.reason(), count)).collect();
+    tracing::info!(
+        messages = total.frames,
+        commits = total.commits,
+        skipped = total.skipped,
+        applied = total.applied,
+        ?rejected,
+        "everything that was read is stored"
+    );
+    Ok(())
+}
+
+/// The signals that ask a daemon to stop.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Opening a connection: name, TCP, TLS, upgrade, and the redirects on the way.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Response;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Error};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+
+use super::endpoint::Endpoint;
+
+/// An open stream.
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Redirects that are followed for one connection. A relay behind a balancer needs one.
+const REDIRECTS_MAX: u32 = 5;
+
+/// Bytes that are read from the kernel at once: the framing runs faster in a small buffer than in the usual
+/// one, which leaves the cache.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+
+/// The longest wait that a host may ask for. Beyond it we rather ask again.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// What we call ourselves.
+pub(super) const USER_AGENT: &str = concat!("guestlist/", env!("CARGO_PKG_VERSION"));
+
+/// No connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    /// The host answered the upgrade with a status.
+    #[error("the host answered {status}")]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// It redirects too often, or to where we do not go.
+    #[error("the host redirects to where it cannot be followed")]
+    Redirect,
+    /// It took too long.
+    #[error("no connection within {} seconds", .0.as_secs_f32())]
+    TimedOut(Duration),
+    /// The network refused.
+    #[error("no connection: {0}")]
+    Io(#[from] std::io::Error),
+    /// TLS or the upgrade failed.
+    #[error("no stream: {0}")]
+    Stream(#[source] Box<Error>),
+}
+
+impl ConnectError {
+    /// Whether asking again soon is of no use: somebody has to change something first.
+    pub(super) fn is_lasting(&self) -> bool {
+        match self {
+            ConnectError::Status { status, .. } => {
+                let passing =
+                    [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+                status.is_client_error() && !passing.contains(status)
+                    || *status == StatusCode::NOT_IMPLEMENTED
+                    || status.is_success()
+            }
+            ConnectError::Redirect => true,
+            ConnectError::TimedOut(_) | ConnectError::Io(_) | ConnectError::Stream(_) => false,
+        }
+    }
+
+    /// How long the host asks us to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            ConnectError::Status { status, retry_after } => {
+                let heard = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+                retry_after.filter(|_| heard.contains(status)).map(|wait| wait.min(RETRY_AFTER_MAX))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What to connect to, and how.
+pub(super) struct Request<'a> {
+    /// The host.
+    pub(super) endpoint: &'a Endpoint,
+    /// The path with its query.
+    pub(super) path: String,
+    /// Bytes of a message, above which the stream breaks.
+    pub(super) message_bytes_max: usize,
+    /// How long all of it may take.
+    pub(super) patience: Duration,
+}
+
+impl Request<'_> {
+    /// Opens the stream. `redirected` hears of every redirect that is followed.
+    pub(super) async fn open(self, redirected: impl Fn(&Endpoint)) -> Result<Socket, ConnectError> {
+        let patience = self.patience;
+        tokio::time::timeout(patience, self.follow(redirected))
+            .await
+            .unwrap_or(Err(ConnectError::TimedOut(patience)))
+    }
+
+    async fn follow(self, redirected: impl Fn(&Endpoint)) -> Result<Socket, ConnectError> {
+        let (mut endpoint, mut path) = (self.endpoint.clone(), self.path.clone());
+        for _ in 0..=REDIRECTS_MAX {
+            let response = match upgrade(&endpoint, &path, self.message_bytes_max).await {
+                Ok(socket) => return Ok(socket),
+                Err(Error::Http(response)) => response,
+                Err(Error::Io(error)) => return Err(ConnectError::Io(error)),
+                Err(error) => return Err(ConnectError::Stream(Box::new(error))),
+            };
+            if !response.status().is_redirection() {
+                return Err(refused(&response));
+            }
+            let location = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
+            (endpoint, path) =
+                location.and_then(|to| endpoint.redirected(to)).ok_or(ConnectError::Redirect)?;
+            // Without our query the stream would begin at its end, and what lies between would be lost.
+            if let (false, Some((_, query))) = (path.contains('?'), self.path.split_once('?')) {
+                path = format!("{path}?{query}");
+            }
+            redirected(&endpoint);
+        }
+        Err(ConnectError::Redirect)
+    }
+}
+
+async fn upgrade(endpoint: &Endpoint, path: &str, message_bytes_max: usize) -> Result<Socket, Error> {
+    let mut request = format!("{endpoint}{path}").into_client_request()?;
+    request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    let stream = dial(endpoint).await?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max));
+    let connector = if endpoint.is_tls() { Connector::Rustls(tls()) } else { Connector::Plain };
+    let (socket, _) = client_async_tls_with_config(request, stream, Some(config), Some(connector)).await?;
+    Ok(socket)
+}
+
+/// A TCP connection to a host.
+pub(super) async fn dial(endpoint: &Endpoint) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect((endpoint.host(), endpoint.port())).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn refused(response: &tungstenite::http::Response<Option<Vec<u8>>>) -> ConnectError {
+    ConnectError::Status { status: response.status(), retry_after: retry_after(response) }
+}
+
+/// `Retry-After`, in seconds or as a date.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Duration::try_from(date.duration_since(Timestamp::now())).ok()
+}
+
+/// How TLS is spoken: with the roots that the operating system trusts, read once.
+pub(super) fn tls() -> Arc<ClientConfig> {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| {
+        let found = rustls_native_certs::load_native_certs();
+        for error in &found.errors {
+            tracing::warn!(%error, "a part of the system's certificates cannot be read");
+        }
+        let mut roots = RootCertStore::empty();
+        let (_, unusable) = roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            tracing::error!(unusable, "the system has no certificates: no host can be reached through TLS");
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = versions.expect("the provider knows the versions that are safe by default");
+        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+    });
+    Arc::clone(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio_tungstenite::tungstenite::http::{Response, StatusCode};
+
+    use super::{ConnectError, refused};
+
+    fn answer(status: u16, retry_after: Option<&str>) -> ConnectError {
+        let mut response = Response::builder().status(status);
+        if let Some(wait) = retry_after {
+            response = response.header("Retry-After", wait);
+        }
+        refused(&response.body(None).unwrap())
+    }
+
+    #[test]
+    fn a_host_that_is_busy_says_when_to_come_back_and_is_heard_within_reason() {
+        assert_eq!(answer(429, Some("7")).retry_after(), Some(Duration::from_secs(7)));
+        assert_eq!(answer(503, Some(" 7 ")).retry_after(), Some(Duration::from_secs(7)));
+        assert_eq!(answer(429, Some("999999")).retry_after(), Some(Duration::from_secs(3600)));
+        assert_eq!(answer(500, Some("7")).retry_after(), None, "others have no say");
+        for odd in ["", "soon", "-5", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(answer(429, Some(odd)).retry_after(), None, "{odd}");
+        }
+        let dated = answer(429, Some("Fri, 06 Nov 2099 08:49:37 GMT")).retry_after();
+        assert_eq!(dated, Some(Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn what_somebody_has_to_change_is_told_from_what_passes() {
+        let lasting = [200, 400, 401, 403, 404, 405, 426, 501];
+        let passing = [408, 425, 429, 500, 502, 503, 504];
+        for (status, expected) in lasting.map(|s| (s, true)).into_iter().chain(passing.map(|s| (s, false))) {
+            assert_eq!(answer(status, None).is_lasting(), expected, "{status}");
+            assert!(StatusCode::from_u16(status).is_ok());
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! How the sources are doing: what each is at, what it met, and whether all of them have caught up.
+//!
+//! Sources write it, the HTTP surface and the service manager read it. Nothing here is stored: where a source
+//! stands is in its row, and this is what the process knows beside that.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::codec::Reject;
+use crate::tables::keys::SourceKey;
+use crate::tables::rows::Source;
+
+/// The kinds of sources, as their rows call them.
+pub mod kind {
+    /// A recorded dump.
+    pub const REPLAY: &str = "replay";
+    /// A relay or a PDS.
+    pub const RELAY: &str = "relay";
+    /// Jetstream.
+    pub const JETSTREAM: &str = "jetstream";
+}
+
+/// A message that was sent less than this long ago shows that its source has caught up.
+const SMALL_LAG_MICROS: i64 = 30_000_000;
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+macro_rules! anomalies {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal,)+) => {
+        /// What a live source met that a quiet day would not have.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Anomaly {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Anomaly {
+            /// Everything there is.
+            pub const ALL: &'static [Anomaly] = &[$(Anomaly::$variant,)+];
+
+            /// The name under which it is counted.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Anomaly::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+anomalies! {
+    /// No connection: the name did not resolve, nobody listened, TLS failed, or it took too long.
+    ConnectFailed => "connect-failed",
+    /// The upgrade was answered with an error status.
+    Refused => "refused",
+    /// The upgrade was answered with a redirect.
+    Redirected => "redirected",
+    /// The host closed the connection.
+    Closed => "closed",
+    /// The connection broke.
+    Broken => "broken",
+    /// Nothing came for too long, not even an answer to a ping.
+    Silence => "silence",
+    /// A message over the limit; the connection is dropped the first time.
+    TooLarge => "too-large",
+    /// A message of the wrong kind: text on the firehose, binary where nothing is compressed.
+    WrongKind => "wrong-kind",
+    /// A message that cannot be decoded; the connection is dropped the first time.
+    Undecodable => "undecodable",
+    /// A message that could not be used the second time either, and was passed over.
+    PassedOver => "passed-over",
+    /// `#info` `OutdatedCursor`: the host no longer has everything since the cursor.
+    OutdatedCursor => "outdated-cursor",
+    /// Another `#info`.
+    OtherInfo => "other-info",
+    /// The error `FutureCursor`: the host has never been as far as the cursor.
+    FutureCursor => "future-cursor",
+    /// The error `ConsumerTooSlow`.
+    ConsumerTooSlow => "consumer-too-slow",
+    /// Another error of the stream.
+    OtherError => "other-error",
+    /// A message whose number is not greater than that of the one before it.
+    OutOfOrder => "out-of-order",
+    /// A message whose number or time cannot be.
+    BadPosition => "bad-position",
+    /// A connection was lost before its first message, and the next begins live again.
+    NoCursor => "no-cursor",
+    /// The sequence begins again below the cursor.
+    SequenceReset => "sequence-reset",
+    /// The dictionary that messages are compressed with is not to be had.
+    NoDictionary => "no-dictionary",
+}
+
+/// What a source is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Connection {
+    /// Its turn has not come: dumps are read first.
+    #[default]
+    Queued,
+    /// A dump is being read.
+    Reading,
+    /// A dump was read to its end, and everything in it is stored.
+    Finished,
+    /// A connection is being made.
+    Connecting,
+    /// The stream is open.
+    Connected,
+    /// It waits before the next attempt.
+    Waiting,
+    /// It gave up until somebody changes the configuration.
+    Stopped,
+}
+
+impl Connection {
+    /// The name under which it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Connection::Queued => "queued",
+            Connection::Reading => "reading",
+            Connection::Finished => "finished",
+            Connection::Connecting => "connecting",
+            Connection::Connected => "connected",
+            Connection::Waiting => "waiting",
+            Connection::Stopped => "stopped",
+        }
+    }
+}
+
+/// The last message of which it is known when it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// When the host says it was sent, in microseconds since the epoch.
+    pub sent: i64,
+    /// When it came.
+    pub received: i64,
+}
+
+/// How one source is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// What it is doing.
+    pub connection: Connection,
+    /// Messages since the process began.
+    pub messages: u64,
+    /// Connections after the first.
+    pub reconnects: u64,
+    /// What it met.
+    pub anomalies: BTreeMap<Anomaly, u64>,
+    /// Messages, and operations of commits, that were not used.
+    pub rejected: BTreeMap<Reject, u64>,
+    /// Times when something may have been missed: the host had forgotten it, or it could not be read.
+    pub missed: u64,
+    /// What went wrong last, in words.
+    pub last_error: Option<String>,
+    /// The last message of which it is known when it was sent.
+    pub heard: Option<Heard>,
+    /// It has once been at the end of its stream since the process began.
+    pub caught_up: bool,
+}
+
+impl Status {
+    /// Counts something that it met.
+    pub fn met(&mut self, anomaly: Anomaly) {
+        *self.anomalies.entry(anomaly).or_default() += 1;
+    }
+
+    /// Notes when the latest message was sent and came.
+    pub fn heard(&mut self, heard: Heard) {
+        self.heard = Some(heard);
+        self.caught_up |= heard.received - heard.sent < SMALL_LAG_MICROS;
+    }
+
+    /// How far it is behind, in whole seconds. While it is connected that is the age of the latest message when
+    /// it came, since a quiet host is not a late one; else the time since that message was sent.
+    pub fn lag_seconds(&self, now: i64) -> Option<u64> {
+        let heard = self.heard?;
+        let until = if self.connection == Connection::Connected { heard.received } else { now };
+        u64::try_from((until - heard.sent).max(0) / MICROS_PER_SECOND).ok()
+    }
+
+    fn is_ready(&self) -> bool {
+        match self.connection {
+            Connection::Finished => true,
+            Connection::Connecting | Connection::Connected | Connection::Waiting => self.caught_up,
+            Connection::Queued | Connection::Reading | Connection::Stopped => false,
+        }
+    }
+}
+
+/// The board on which every source of the process is written. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Board {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    entries: Mutex<Entries>,
+    ready: Arc<AtomicBool>,
+    dumps_stored: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    /// Every dump is on the board.
+    complete: bool,
+    statuses: BTreeMap<SourceKey, Status>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let (dumps_stored, _) = watch::channel(false);
+        Self { shared: Arc::new(Shared { entries: Mutex::default(), ready: Arc::default(), dumps_stored }) }
+    }
+}
+
+impl Board {
+    /// Puts a source on the board.
+    pub fn reporter(&self, source: SourceKey) -> Reporter {
+        self.change(|entries| {
+            entries.statuses.entry(source.clone()).or_default();
+        });
+        Reporter { board: self.clone(), source }
+    }
+
+    /// Every dump was put on the board, so that what is there is all there is.
+    pub fn complete(&self) {
+        self.change(|entries| entries.complete = true);
+    }
+
+    /// Notes how the sources stand in the store.
+    pub fn stored(&self, sources: &BTreeMap<SourceKey, Source>) {
+        self.change(|entries| {
+            for (key, _) in sources.iter().filter(|(_, source)| source.finished) {
+                if let Some(status) = entries.statuses.get_mut(key) {
+                    status.connection = Connection::Finished;
+                }
+            }
+        });
+    }
+
+    /// How a source is doing, if this process has to do with it.
+    pub fn status(&self, source: &SourceKey) -> Option<Status> {
+        self.lock().statuses.get(source).cloned()
+    }
+
+    /// How every source is doing.
+    pub fn statuses(&self) -> BTreeMap<SourceKey, Status> {
+        self.lock().statuses.clone()
+    }
+
+    /// Whether every dump is stored, every live source has caught up once, and none has given up.
+    pub fn ready(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.shared.ready)
+    }
+
+    /// Waits until everything in every dump is stored.
+    pub async fn dumps_stored(&self) {
+        let mut stored = self.shared.dumps_stored.subscribe();
+        // The sender lives as long as this board.
+        let _ = stored.wait_for(|stored| *stored).await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
+        // A panic elsewhere leaves a count too low at worst.
+        self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Entries)) {
+        let mut entries = self.lock();
+        change(&mut entries);
+        let stored = |(key, status): (&SourceKey, &Status)| {
+            key.kind != kind::REPLAY || status.connection == Connection::Finished
+        };
+        let ready = entries.complete && entries.statuses.values().all(Status::is_ready);
+        self.shared.ready.store(ready, Ordering::Release);
+        // After that, so that whoever waits for the dumps finds it ready when there is nothing else.
+        if entries.complete && entries.statuses.iter().all(stored) {
+            self.shared.dumps_stored.send_if_modified(|done| !std::mem::replace(done, true));
+        }
+    }
+}
+
+/// The place of one source on the board.
+#[derive(Clone, Debug)]
+pub struct Reporter {
+    board: Board,
+    source: SourceKey,
+}
+
+impl Reporter {
+    /// Changes what the board says of the source.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        self.board.change(|entries| change(entries.statuses.entry(self.source.clone()).or_default()));
+    }
+
+    /// Goes on as another source, with all that was counted.
+    pub fn rename(&mut self, source: SourceKey) {
+        self.board.change(|entries| {
+            let status = entries.statuses.remove(&self.source).unwrap_or_default();
+            entries.statuses.insert(source.clone(), status);
+        });
+        self.source = source;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::atomic::Ordering;
+
+    use super::{Anomaly, Board, Connection, Heard, Status, kind};
+    use crate::tables::keys::SourceKey;
+
+    fn source(kind: &str, name: &str) -> SourceKey {
+        SourceKey { kind: kind.to_owned(), name: name.to_owned(), fingerprint: String::new() }
+    }
+
+    #[test]
+    fn every_anomaly_has_a_name_of_its_own() {
+        let names: BTreeSet<_> = Anomaly::ALL.iter().map(|anomaly| anomaly.name()).collect();
+        assert_eq!(names.len(), Anomaly::ALL.len());
+    }
+
+    #[test]
+    fn it_is_ready_when_dumps_are_stored_and_live_sources_have_caught_up_and_none_has_given_up() {
+        let board = Board::default();
+        let is_ready = || board.ready().load(Ordering::Acquire);
+        let dump = board.reporter(source(kind::REPLAY, "a.frames"));
+        let relay = board.reporter(source(kind::RELAY, "wss://relay.example"));
+        assert!(!is_ready());
+        board.complete();
+        dump.update(|status| status.connection = Connection::Finished);
+        relay.update(|status| status.connection = Connection::Connected);
+        assert!(!is_ready(), "connected is not caught up");
+        relay.update(|status| status.heard(Heard { sent: 0, received: 3_600_000_000 }));
+        assert!(!is_ready(), "an hour behind");
+        relay.update(|status| status.heard(Heard { sent: 0, received: 1_000_000 }));
+        assert!(is_ready());
+        relay.update(|status| status.connection = Connection::Waiting);
+        assert!(is_ready(), "a connection that is lost for a moment takes nothing back");
+        relay.update(|status| status.connection = Connection::Stopped);
+        assert!(!is_ready());
+    }
+
+    #[test]
+    fn lag_is_the_age_of_the_latest_message_and_grows_only_without_a_connection() {
+        let mut status = Status { connection: Connection::Connected, ..Status::default() };
+        assert_eq!(status.lag_seconds(100_000_000), None);
+        status.heard(Heard { sent: 10_000_000, received: 13_900_000 });
+        assert_eq!(status.lag_seconds(100_000_000), Some(3));
+        status.connection = Connection::Waiting;
+        assert_eq!(status.lag_seconds(100_000_000), Some(90));
+        assert_eq!(status.lag_seconds(0), Some(0), "a clock that was set back");
+    }
+}
