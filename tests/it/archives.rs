@@ -1,14 +1,16 @@
 //! Records out and in again, rebuilds, and commands beside a daemon.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 
 use guestlist::filing;
 use guestlist::store::{IfAbsent, Store};
-use guestlist::tables::keys::MetaKey;
-use guestlist::tables::rows::{Meta, Standing, Unfinished};
+use guestlist::syntax::Did;
+use guestlist::tables::keys::{MetaKey, SourceKey};
+use guestlist::tables::rows::{Account, Meta, Standing, Unfinished};
 use guestlist::tables::view::{Overlay, ReadRows};
-use guestlist::tables::{Metas, Standings};
+use guestlist::tables::{Accounts, Metas, Sources, Standings};
 use tempfile::tempdir;
 
 use crate::harness::{check, content, digest, export, guestlist, recording, replay, run, succeed};
@@ -74,6 +76,51 @@ fn an_export_of_records_gives_the_same_digest_in_an_empty_store() {
     assert_eq!(again.lines().count(), records.lines().count());
     // What was imported stands where the original stood: what the dumps hold is stale.
     assert_eq!(replay(&second, &dumps, &[])["digest"], summary["digest"]);
+}
+
+#[test]
+fn an_import_has_every_word_that_was_said_of_an_account() {
+    let dir = tempdir().unwrap();
+    let spoken = dir.path().join("spoken.jsonl");
+    let said = |time_us: u64, account: &str| {
+        format!(
+            "{{\"did\":\"did:plc:aaaaaaaaaaaaaaaaaaaaaaaa\",\"time_us\":{time_us},\"kind\":\"account\",\"account\":{account}}}\n"
+        )
+    };
+    let words = [
+        awkward(),
+        said(7, "{\"active\":false,\"status\":\"suspended\",\"time\":\"2026-05-01T12:00:00.000001Z\"}"),
+    ];
+    std::fs::write(&spoken, words.concat()).unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    replay(&first, &[recording("small-pds0.frames"), recording("medium.frames.zst"), spoken], &[]);
+    let file = dir.path().join("records.jsonl");
+    std::fs::write(&file, succeed(&[&"export", &"--records", &"--data-dir", &first])).unwrap();
+    succeed(&[&"import", &"--data-dir", &second, &file]);
+    // Row by row, and not by what an export says of them: it could be silent both times.
+    let accounts = |dir: &Path| {
+        let store = Store::open(dir, 1 << 20, IfAbsent::Fail).unwrap();
+        let rows = store.snapshot();
+        let names: BTreeMap<u32, SourceKey> =
+            rows.scan_all::<Sources>().map(Result::unwrap).map(|(key, source)| (source.id, key)).collect();
+        let named = |(did, mut account): (Did, Account)| {
+            let mut said: Vec<_> = std::mem::take(&mut account.witnesses)
+                .into_iter()
+                .map(|witness| (names[&witness.source].clone(), witness.rev, witness.word))
+                .collect();
+            said.sort_by(|one, other| one.0.cmp(&other.0));
+            (did, account, said)
+        };
+        rows.scan_all::<Accounts>().map(Result::unwrap).map(named).collect::<Vec<_>>()
+    };
+    let (exported, imported) = (accounts(&first), accounts(&second));
+    let words = exported.iter().flat_map(|(_, _, said)| said).filter_map(|(_, _, word)| word.as_ref());
+    assert!(words.clone().any(|word| word.time.is_some()) && words.count() > 1);
+    assert!(exported.iter().any(|(_, account, _)| account.rev_from_jetstream));
+    for (one, other) in exported.iter().zip(&imported) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(exported.len(), imported.len());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use guestlist::store::engine::Engine;
 use guestlist::store::{IfAbsent, Memory, Sled, Store};
@@ -49,8 +50,10 @@ fn a_snapshot_does_not_see_what_is_committed_after_it() {
             let rows = engine.snapshot();
             let writer =
                 scope.spawn(|| engine.commit(changes(&[(b"a", Some(b"new")), (b"b", Some(b"new"))])));
-            // Whether the writer waits or writes elsewhere, these rows are of one moment.
-            for _ in 0..100 {
+            // Whether the writer waits or writes elsewhere, these rows are of one moment. It gets the time to do
+            // either: it syncs before it writes.
+            let looked = Instant::now();
+            while looked.elapsed() < Duration::from_millis(500) {
                 assert_eq!(rows.get_bytes(b"a").unwrap(), Some(b"old".to_vec()), "{name}");
                 assert_eq!(everything(&*rows, Direction::Ascending).len(), 1, "{name}");
             }
@@ -109,6 +112,39 @@ fn a_scan_from_the_end_gets_past_any_keys() {
             assert!(found.into_iter().eq((0..before).rev().map(last)), "{name}, {before}");
         });
     }
+}
+
+#[test]
+fn a_frozen_view_goes_on_with_the_next_key_after_a_page_however_long() {
+    let store = Store::in_memory().unwrap();
+    // Each key begins with the one before it, so that nothing fits between two but what comes next.
+    let key = |length: usize| vec![b'~'; length];
+    store.commit((1..=700).map(|length| (key(length), Some(Vec::new()))).collect()).unwrap();
+    let view = store.freeze();
+    for direction in [Direction::Ascending, Direction::Descending] {
+        let mut lengths: Vec<usize> =
+            view.scan_bytes(Range::of_prefix(key(1)), direction).map(|row| row.unwrap().0.len()).collect();
+        if direction == Direction::Descending {
+            lengths.reverse();
+        }
+        assert!(lengths.into_iter().eq(1..=700), "{direction:?}");
+    }
+}
+
+#[test]
+fn a_row_that_was_read_is_read_anew_when_it_changed() {
+    on_each(|engine, name| {
+        for (number, value) in
+            (0_u8..).zip([Some(b"1"), Some(b"2"), None, Some(b"3"), None, None, Some(b"4")])
+        {
+            engine.commit(changes(&[(b"a", value.map(|value| &value[..]))])).unwrap();
+            let expected = value.map(|value| value.to_vec());
+            assert_eq!(engine.snapshot().get_bytes(b"a").unwrap(), expected, "{name}, {number}");
+            // The commit after it changes something else: now the row stands where rows are kept.
+            engine.commit(changes(&[(b"b", Some(&[number]))])).unwrap();
+            assert_eq!(engine.snapshot().get_bytes(b"a").unwrap(), expected, "{name}, after {number}");
+        }
+    });
 }
 
 #[test]
@@ -185,6 +221,34 @@ fn sled_keeps_what_was_committed_whatever_had_reached_its_own_files() {
             "after {number}"
         );
     }
+}
+
+#[test]
+fn sled_keeps_what_was_committed_before_its_journal_began_anew() {
+    let dir = tempdir().unwrap();
+    let engine = Sled::open(dir.path(), 1 << 20).unwrap();
+    let journal = dir.path().join("journal");
+    let (mut longest, mut batches) = (0, 0_u8);
+    loop {
+        // Few and large, so that it is not long until then.
+        let rows = (0..40_u8).map(|row| (vec![batches, row], Some(vec![row; 40_000]))).collect();
+        engine.commit(rows).unwrap();
+        batches += 1;
+        let bytes = std::fs::metadata(&journal).unwrap().len();
+        if bytes < longest {
+            break;
+        }
+        longest = bytes;
+        assert!(batches < 50, "the journal grows without end");
+    }
+    let copy = tempdir().unwrap();
+    crate::bad_input::copy_dir(dir.path(), copy.path());
+    let found = Sled::open(copy.path(), 1 << 20).unwrap();
+    let rows = everything(&*found.snapshot(), Direction::Ascending);
+    assert_eq!(rows.len(), 40 * usize::from(batches));
+    assert!(
+        rows.iter().all(|(key, value)| value.len() == 40_000 && value.iter().all(|byte| *byte == key[1]))
+    );
 }
 
 #[test]

@@ -80,15 +80,28 @@ fn any_write() -> impl Strategy<Value = Write> {
         8 => Just(0_u8), 8 => Just(1), 2 => Just(2), 4 => Just(3), 4 => Just(4), 1 => Just(5), 1 => Just(6), 1 => Just(7),
         1 => Just(8)
     ];
-    (kind, 0..3_u8, 0..24_u8, any::<u8>(), 0..16_u8, 0..8_u8).prop_map(
+    // Five of six meet in one round: chains need company.
+    let target = prop_oneof![2 => 0..12_u8, 1 => 0..24_u8];
+    (kind, 0..3_u8, target, any::<u8>(), 0..16_u8, 0..8_u8).prop_map(
         |(kind, slot, target, other, flavour, time)| Write { kind, slot, target, other, flavour, time },
     )
 }
 
-/// A person's DID.
+/// A person's DID. Every second begins with the one before it and goes on with what sorts before a slash.
 pub(crate) fn did(who: u8) -> String {
-    let letter = char::from(b'a' + who);
-    format!("did:plc:{}", letter.to_string().repeat(24))
+    let letter = char::from(b'a' + who / 2);
+    let more = if who.is_multiple_of(2) { "" } else { ".b" };
+    format!("did:plc:{}{more}", letter.to_string().repeat(24))
+}
+
+/// The key of a round; one begins with the other.
+fn round_key(slot: u8) -> &'static str {
+    if slot.is_multiple_of(2) { "r" } else { "r.1" }
+}
+
+/// The key of an invitation; each begins with those before it.
+fn invitation_key(slot: u8) -> String {
+    "i".repeat(usize::from(slot) + 1)
 }
 
 /// What the sources of a history may do.
@@ -283,7 +296,8 @@ impl World {
     }
 
     fn pair(&mut self, source: u8, body: model::Body, real: event::Event) -> Pair {
-        let source = ["north", "south"][usize::from(source)].to_owned();
+        // The first to be heard of is not the smallest of name.
+        let source = ["south", "north"][usize::from(source)].to_owned();
         Pair { model: model::Event { source, body }, position: self.next_position(), real }
     }
 }
@@ -306,7 +320,6 @@ fn strong_ref(uri: String) -> Value {
 
 /// What a reference to a round says; deviates where its authority is a handle.
 fn round_uri(target: u8) -> (String, bool) {
-    // Half of all references meet in one round: chains need company.
     let (organizer, slot) = if target < 12 { (0, 0) } else { (target % 2, target / 2 % 2) };
     let organizer = did(organizer);
     match target {
@@ -314,7 +327,7 @@ fn round_uri(target: u8) -> (String, bool) {
         21 => ("at://someone.example/at.atjam.round/r0".to_owned(), true),
         22 => (format!("at://{organizer}/at.atjam.round"), false),
         23 => (format!("at://{}", did(2)), false),
-        _ => (format!("at://{organizer}/at.atjam.round/r{slot}"), false),
+        _ => (format!("at://{organizer}/at.atjam.round/{}", round_key(slot)), false),
     }
 }
 
@@ -323,11 +336,11 @@ fn invitation_uri(who: u8, other: u8) -> (String, bool) {
         28 => (format!("at://{}/at.atjam.signup/s0", did(0)), false),
         29 => ("at://someone.example/at.atjam.invitation/i0".to_owned(), true),
         30 => (format!("at://{}/at.atjam.invitation", did(1)), false),
-        // Every second names the person before, and three of four the slot that an inviter uses for this one.
+        // Most name the person before, and the slot that an inviter uses for this one.
         n => {
-            let inviter = if n.is_multiple_of(2) { (who + PEOPLE - 1) % PEOPLE } else { n / 2 % PEOPLE };
+            let inviter = if n % 4 < 3 { (who + PEOPLE - 1) % PEOPLE } else { n / 4 % PEOPLE };
             let slot = if n < 24 { who } else { n % 3 };
-            (format!("at://{}/at.atjam.invitation/i{slot}", did(inviter)), false)
+            (format!("at://{}/at.atjam.invitation/{}", did(inviter), invitation_key(slot)), false)
         }
     }
 }
@@ -350,9 +363,9 @@ fn op(who: u8, write: &Write) -> (model::Op, Option<event::Op>) {
     (op, known.map(|collection| event::Op { collection, rkey, write: real_write }))
 }
 
-/// Whom somebody invites: every second time the person after them, so that chains form.
+/// Whom somebody invites: mostly the person after them, so that chains form.
 fn invitee(who: u8, other: u8) -> u8 {
-    if other.is_multiple_of(2) { (who + 1) % PEOPLE } else { other / 2 % PEOPLE }
+    if other % 4 < 3 { (who + 1) % PEOPLE } else { other / 4 % PEOPLE }
 }
 
 type Content = (&'static str, String, Option<(Value, model::Record)>);
@@ -362,9 +375,10 @@ fn content(who: u8, write: &Write) -> Content {
     let (collection, key) = match kind {
         0 => ("at.atjam.signup", format!("s{slot}")),
         1 => {
-            ("at.atjam.invitation", format!("i{}", if target % 4 == 0 { slot } else { invitee(who, other) }))
+            let slot = if target % 4 == 0 { slot } else { invitee(who, other) };
+            ("at.atjam.invitation", invitation_key(slot))
         }
-        2 => ("at.atjam.round", format!("r{}", slot % 2)),
+        2 => ("at.atjam.round", round_key(slot).to_owned()),
         3 => ("at.atjam.submission", format!("b{slot}")),
         // Keys with and without a time in them.
         4 => (

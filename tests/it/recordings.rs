@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tempfile::tempdir;
 
 use crate::harness::{check, content, digest, dump, export, frames, recording, replay};
@@ -29,6 +30,13 @@ fn assert_exports(dumps: &[PathBuf], expected: &str, frames: u64) {
     }
     assert_eq!(exported.lines().count(), expected.lines().count());
     assert_eq!(summary["digest"], digest(dir.path()));
+    let hash: String = Sha256::digest(&exported).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(summary["digest"], hash.as_str(), "the digest is the hash of what is exported");
+    for (status, count) in summary["verdicts"].as_object().unwrap() {
+        let shown =
+            lines(&exported).iter().filter(|line| line["verdict"]["status"] == status.as_str()).count();
+        assert_eq!(*count, shown, "{status}");
+    }
     check(dir.path());
 }
 

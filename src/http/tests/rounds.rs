@@ -60,6 +60,20 @@ async fn participants_are_counted_by_the_mode_in_force() {
 }
 
 #[tokio::test]
+async fn whoever_is_inactive_is_in_no_count_of_a_round() {
+    let mut world = World::new();
+    let round = world.network();
+    world.put("bea", Kind::Submission, "w", json!({ "round": round, "payload": round }));
+    let uri = round["uri"].as_str().unwrap();
+    let all = json!({ "signups": 2, "participants": 2, "invitations": 2, "submissions": 1 });
+    let rest = json!({ "signups": 1, "participants": 0, "invitations": 1, "submissions": 0 });
+    for (status, expected) in [(Some("suspended"), &rest), (None, &all), (Some("deleted"), &rest)] {
+        world.account("bea", status);
+        assert_eq!(&world.get(GET, &[("uri", uri)]).await["counts"], expected, "{status:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_unofficial_round_counts_nobody_and_claims_no_organizer() {
     let mut world = World::new();
     let jam = json!({ "uri": "at://ada.example/at.atjam.jam/jam" });

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use guestlist::syntax::Cid;
-use guestlist::tables::Chunks;
+use guestlist::filing;
+use guestlist::records::Deviation;
+use guestlist::syntax::{AtUri, Cid};
+use guestlist::tables::keys::RecordId;
+use guestlist::tables::rows::GradeRow;
 use guestlist::tables::view::ReadRows;
+use guestlist::tables::{Chunks, Records};
 use ipld_core::ipld::Ipld;
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -165,6 +169,41 @@ fn large_records_are_stored_in_chunks_that_go_when_they_go() {
     assert_eq!(replay_path(dir.path(), &file, &[]).status.code(), Some(0));
     assert_eq!(chunked(&data_dir), 0);
     check(&data_dir);
+}
+
+#[test]
+fn more_deviations_than_a_row_holds_are_found_again_when_they_are_asked_for() {
+    let path = |hundreds: u8| format!("{EVENT}/with{hundreds}");
+    let ops = [1, 3, 4].map(|hundreds| {
+        // Each of these deviates, in some fifteen bytes.
+        let ones = Ipld::List(vec![Ipld::Integer(1); usize::from(hundreds) * 100]);
+        Op::create(&path(hundreds), &changed(event_record(), "locations", Some(ones)))
+    });
+    let with = frames(&good_with([between(&ops).frame()]));
+    let copy = StoreCopy::open(&with.data_dir());
+    let rows = copy.store.snapshot();
+    let lines: BTreeMap<String, Value> = with.export().lines().map(uri_and_line).collect();
+    let mut held = Vec::new();
+    for hundreds in [1, 3, 4] {
+        let uri = format!("at://{}/{}", did(1), path(hundreds));
+        let id = RecordId::from_uri(&AtUri::parse(&uri).unwrap()).unwrap();
+        let record = rows.get::<Records>(&id).unwrap().unwrap();
+        held.push(match &record.grade {
+            GradeRow::Deviating(deviations) => deviations.len(),
+            grade => {
+                assert_eq!(*grade, GradeRow::DeviatingMuch);
+                0
+            }
+        });
+        let found = filing::deviations_of(&*rows, &id, &record).unwrap();
+        assert_eq!(found.len(), usize::from(hundreds) * 100);
+        let last = Deviation { path: "/locations/99".to_owned(), rule: found[0].rule.clone() };
+        assert_eq!(found.last(), Some(&last), "they are sorted as texts");
+        assert_eq!(lines[&uri]["grade"], "deviating");
+        assert_eq!(lines[&uri]["deviations"], serde_json::to_value(&found).unwrap());
+    }
+    assert_eq!(held, [100, 0, 0], "the first alone is in its row");
+    check(&with.data_dir());
 }
 
 #[test]
