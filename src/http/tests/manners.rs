@@ -88,6 +88,26 @@ async fn the_tag_of_a_compressed_answer_is_weak_and_is_known_again() {
 }
 
 #[tokio::test]
+async fn a_tag_is_of_everything_that_an_answer_depends_on() {
+    let mut world = World::new();
+    world.network();
+    let path = "/xrpc/app.guestlist.listSignups";
+    let tag = |headers: &HeaderMap| headers["etag"].to_str().unwrap().to_owned();
+    let (_, headers, before) = get(&world, path, &[]).await;
+    let strangers = tag(&headers);
+    assert_eq!(get(&world, path, &[("if-none-match", &strangers)]).await.0, StatusCode::NOT_MODIFIED);
+    // As after a restart with a file of identities: the same rows, and another answer.
+    world.introduce(&["bea"]);
+    let (status, headers, after) = get(&world, path, &[("if-none-match", &strangers)]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_ne!(before, after);
+    let known = tag(&headers);
+    assert_ne!(known, strangers);
+    world.service.public_url = "https://elsewhere.example".to_owned();
+    assert_ne!(tag(&get(&world, path, &[]).await.1), known);
+}
+
+#[tokio::test]
 async fn every_lexicon_is_served_as_it_is_in_the_tree() {
     let world = World::new();
     for source in SOURCES {
