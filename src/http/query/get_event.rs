@@ -5,12 +5,11 @@
 
 use ipld_core::ipld::Ipld;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::http::answer::Call;
 use crate::http::error::{ApiError, Failure};
 use crate::http::params::Params;
-use crate::http::view::{Fields, Stored, flatten, live};
+use crate::http::view::{Fields, FlatView, Stored, live};
 use crate::records::Kind;
 use crate::syntax::{Cid, Did, RecordKey};
 use crate::tables::EventTallies;
@@ -49,7 +48,7 @@ struct Ours<'a> {
     location_cids: Option<Vec<String>>,
 }
 
-pub(in crate::http) fn run(call: &Call<'_>) -> Result<Value, Failure> {
+pub(in crate::http) fn run(call: &Call<'_>) -> Result<FlatView, Failure> {
     let repository = call.params.required("repository")?;
     let record_key = record_key(call.params)?;
     let (Ok(did), Ok(rkey)) = (Did::parse(repository), RecordKey::parse(record_key)) else {
@@ -71,7 +70,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<Value, Failure> {
         count_not_going: tally.notgoing,
         location_cids: location_cids(&stored.fields)?,
     };
-    Ok(flatten(&stored.fields, &OURS, &ours))
+    Ok(stored.flatten(&OURS, &ours))
 }
 
 /// The record key, under either of its names.
