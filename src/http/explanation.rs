@@ -14,6 +14,7 @@ use crate::export::VerdictView;
 use crate::filing;
 use crate::identity::Directory;
 use crate::records::{Body, Deviation};
+use crate::rules::chain::Chains;
 use crate::rules::verdict::{decide, door};
 use crate::rules::{accounts, attendance};
 use crate::syntax::{AtUri, Authority, Did};
@@ -159,7 +160,7 @@ fn explain_body(
         if let Body::Signup(signup) = body
             && let Ok(door) = door(rows, &signup.round)?
         {
-            explanation.chain = chain_view(rows, &door, id, signup, verdict)?;
+            explanation.chain = chain_view(&mut Chains::new(rows, &door), id, signup, verdict)?;
         }
     }
     match body {

@@ -15,8 +15,8 @@ use crate::codec::json::AsJson;
 use crate::filing::record_bytes;
 use crate::records::{Kind, Signup};
 use crate::rules::accounts;
-use crate::rules::chain::{Link, chain};
-use crate::rules::verdict::{OpenDoor, Verdict};
+use crate::rules::chain::{Chains, Link};
+use crate::rules::verdict::Verdict;
 use crate::syntax::{AtUri, Cid, Did};
 use crate::tables::Records;
 use crate::tables::keys::{RecordId, RoundId};
@@ -186,14 +186,14 @@ fn link_state(rows: &dyn Rows, uri: &AtUri, cid: Option<&str>) -> Result<&'stati
 
 /// The chain to a signup, if its verdict rests on one.
 pub(super) fn chain_view(
-    rows: &dyn Rows,
-    door: &OpenDoor,
+    chains: &mut Chains<'_, dyn Rows + '_>,
     id: &RecordId,
     signup: &Signup,
     verdict: Verdict,
 ) -> Result<Option<Vec<ChainStep>>, RowsError> {
-    let Some(links) = chain(rows, door, id, signup, verdict)? else { return Ok(None) };
-    let mut steps = vec![ChainStep::Organizer { did: door.round.did.clone() }];
+    let Some(links) = chains.to(id, signup, verdict)? else { return Ok(None) };
+    let rows = chains.rows;
+    let mut steps = vec![ChainStep::Organizer { did: chains.door.round.did.clone() }];
     for Link { invitation, invitee, signup } in links {
         let signup = RecordId { did: invitee, kind: Kind::Signup, rkey: signup };
         steps.push(step(rows, invitation.record())?);
