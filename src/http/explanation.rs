@@ -23,6 +23,9 @@ use crate::tables::rows::{AccountState, GradeRow, Record};
 use crate::tables::view::{ReadRows, Rows, RowsError};
 use crate::tables::{Records, Rounds};
 
+/// Deviations that are shown. A record of a megabyte may have hundreds of thousands; the export has all of them.
+const DEVIATIONS_SHOWN: usize = 1_000;
+
 /// What is known of the record at a URI, and why it counts or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
@@ -135,7 +138,9 @@ fn explain_record(
             explanation.why = words::of_unusable(*unusable).to_owned();
         }
         GradeRow::Deviating(_) | GradeRow::DeviatingMuch => {
-            explanation.deviations = Some(filing::deviations_of(rows, id, record)?);
+            let mut deviations = filing::deviations_of(rows, id, record)?;
+            deviations.truncate(DEVIATIONS_SHOWN);
+            explanation.deviations = Some(deviations);
         }
         GradeRow::Conforming => {}
     }

@@ -19,6 +19,10 @@ use crate::tables::view::{ReadRows, RowsError};
 /// The type of the view, which takes the place of the record's.
 const EVENT_VIEW: &str = "community.lexicon.calendar.eventView";
 
+/// Locations whose CIDs are given. A megabyte has room for a million, and their CIDs would be sixty; no event is
+/// held in so many places.
+const LOCATIONS_MAX: usize = 1_000;
+
 /// The fields of an event view that are ours.
 const OURS: [&str; 9] = [
     "$type",
@@ -84,7 +88,7 @@ fn record_key(params: &Params) -> Result<&str, ApiError> {
     }
 }
 
-/// The CID of each element of `locations`; `None` when the event has no such list (RULES §3).
+/// The CID of each element of `locations`, of the first [`LOCATIONS_MAX`]; `None` when the event has no such list (RULES §3).
 fn location_cids(event: &Fields) -> Result<Option<Vec<String>>, RowsError> {
     let Some(Ipld::List(locations)) = event.get("locations") else { return Ok(None) };
     let cid = |location: &Ipld| {
@@ -93,5 +97,5 @@ fn location_cids(event: &Fields) -> Result<Option<Vec<String>>, RowsError> {
             .map_err(|_| RowsError::Contradiction { what: "a part of a record cannot be encoded" })?;
         Ok(Cid::compute_dag_cbor(&bytes).to_string())
     };
-    locations.iter().map(cid).collect::<Result<_, _>>().map(Some)
+    locations.iter().take(LOCATIONS_MAX).map(cid).collect::<Result<_, _>>().map(Some)
 }
