@@ -311,3 +311,27 @@ async fn a_server_that_is_told_to_stop_finishes_what_it_has_begun() {
     tokio::time::timeout(Duration::from_secs(10), server).await.unwrap().unwrap().unwrap();
     drop((idle, begun));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_told_to_stop_does_not_wait_for_who_has_not_asked() {
+    let world = World::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let router = router(world.service.clone());
+    let server = tokio::spawn(serve_with(listener, router, Vec::new(), stop.clone(), Patience::default()));
+    let waiting = spawn_blocking(move || {
+        let silent = TcpStream::connect(address).unwrap();
+        let mut hesitant = TcpStream::connect(address).unwrap();
+        hesitant.write_all(b"GET /xrpc/_hea").unwrap();
+        // The answer says that the two before it were taken on.
+        let request = b"GET /xrpc/_health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        assert!(exchange(address, request).starts_with("HTTP/1.1 200 "));
+        (silent, hesitant)
+    });
+    let waiting = waiting.await.unwrap();
+    stop.cancel();
+    // Far less than a head may take.
+    tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap().unwrap();
+    drop(waiting);
+}
