@@ -39,13 +39,15 @@ pub struct Chains<'a, R: Rows + ?Sized> {
     /// The round.
     pub door: &'a OpenDoor,
     found: HashMap<Did, Rc<[Link]>>,
+    /// The chains to inviters, which those to whom they invited go on from.
+    to_inviters: HashMap<Did, Vec<Link>>,
     left: usize,
 }
 
 impl<'a, R: Rows + ?Sized> Chains<'a, R> {
     /// None was looked for yet.
     pub fn new(rows: &'a R, door: &'a OpenDoor) -> Self {
-        Self { rows, door, found: HashMap::new(), left: LINKS_LOOKED_AT }
+        Self { rows, door, found: HashMap::new(), to_inviters: HashMap::new(), left: LINKS_LOOKED_AT }
     }
 
     /// The links from the organizer to a signup whose verdict is valid by invitation; `None` for any other, and
@@ -57,8 +59,17 @@ impl<'a, R: Rows + ?Sized> Chains<'a, R> {
         verdict: Verdict,
     ) -> Result<Option<Vec<Link>>, RowsError> {
         let Some(invitation) = invitation_used(signup, verdict) else { return Ok(None) };
+        let inviter = invitation.did.clone();
         let last = Link { invitation, invitee: id.did.clone(), signup: id.rkey.clone() };
-        Ok(self.layers_back(last)?.map(|layers| forward(self.door, layers)))
+        if let Some(chain) = self.to_inviters.get(&inviter) {
+            return Ok(Some(chain.iter().cloned().chain([last]).collect()));
+        }
+        let Some(layers) = self.layers_back(last)? else { return Ok(None) };
+        let chain = forward(self.door, layers);
+        // Nothing before the last link depends on whom it leads to.
+        let before = chain.len().saturating_sub(1);
+        self.to_inviters.insert(inviter, chain.iter().take(before).cloned().collect());
+        Ok(Some(chain))
     }
 
     /// Links grouped by how many more follow before the signup in question: first the one that it rests on,
