@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use ipld_core::cid::Cid as AnyCid;
 use ipld_core::ipld::Ipld;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Number, Value, json};
 
 use super::cbor;
@@ -51,6 +52,33 @@ pub fn decode_dag_cbor(bytes: &[u8]) -> Option<Value> {
         return None;
     }
     serde_ipld_dagcbor::from_slice(bytes).ok().map(|value| from_ipld(&value))
+}
+
+/// A value of the data model that is written as its JSON form, part by part. As a tree of JSON, a record of many
+/// small parts would take hundreds of times its own size.
+#[derive(Clone, Copy, Debug)]
+pub struct AsJson<'a>(pub &'a Ipld);
+
+impl Serialize for AsJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Ipld::Null => serializer.serialize_unit(),
+            Ipld::Bool(bool) => serializer.serialize_bool(*bool),
+            // As in `from_ipld`.
+            Ipld::Integer(int) => match i64::try_from(*int) {
+                Ok(int) => serializer.serialize_i64(int),
+                Err(_) => serializer.collect_str(int),
+            },
+            Ipld::Float(float) => serializer.serialize_f64(*float),
+            Ipld::String(text) => serializer.serialize_str(text),
+            Ipld::Bytes(bytes) => serializer.collect_map([("$bytes", BASE64.encode(bytes))]),
+            Ipld::List(items) => serializer.collect_seq(items.iter().map(AsJson)),
+            Ipld::Map(fields) => {
+                serializer.collect_map(fields.iter().map(|(name, value)| (name, AsJson(value))))
+            }
+            Ipld::Link(cid) => serializer.collect_map([("$link", cid.to_string())]),
+        }
+    }
 }
 
 /// The JSON form of a byte string.
@@ -158,5 +186,26 @@ pub fn from_ipld(value: &Ipld) -> Value {
             Value::Object(fields.iter().map(|(key, value)| (key.clone(), from_ipld(value))).collect())
         }
         Ipld::Link(cid) => json!({ "$link": cid.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{AsJson, from_ipld, to_ipld};
+
+    #[test]
+    fn a_value_is_written_as_its_tree_of_json_would_be() {
+        let link = "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a";
+        let value = json!({
+            "b": [null, true, -7, i64::MAX, "text \u{1f600} \" \n", { "$link": link }, { "$bytes": "" }],
+            "a": { "": { "$bytes": "AAEC" }, "z": [], "empty": {} },
+            "$type": "x",
+        });
+        let value = to_ipld(value).unwrap();
+        let written = serde_json::to_string(&AsJson(&value)).unwrap();
+        assert_eq!(written, from_ipld(&value).to_string());
+        assert!(written.contains(link) && written.contains("AAEC"), "{written}");
     }
 }

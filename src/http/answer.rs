@@ -38,12 +38,21 @@ pub(super) struct Shared {
     service: Service,
     /// A permit is held until the work ends, which is later than the answer when the client was turned away.
     permits: Arc<Semaphore>,
+    /// A short hash of what answers depend on beside rows and time: the version, the identities, the public URL.
+    /// All of it may be another after a restart, over the same rows.
+    setting: String,
 }
 
 impl Shared {
     pub(super) fn new(service: Service) -> Self {
         let permits = Arc::new(Semaphore::new(service.limits.concurrent_queries_max));
-        Self { service, permits }
+        let mut setting = Sha256::new();
+        setting.update(VERSION);
+        setting.update([0]);
+        setting.update(&service.public_url);
+        setting.update([0]);
+        setting.update(service.identities.fingerprint());
+        Self { setting: short(setting), service, permits }
     }
 }
 
@@ -105,7 +114,7 @@ async fn answer<A: Serialize + 'static>(shared: Arc<Shared>, request: Request, r
     let now = Timestamp::now().as_microsecond();
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        compute(&shared.service, &request, now, run)
+        compute(&shared, &request, now, run)
     });
     match tokio::time::timeout(time_max, work).await {
         Ok(Ok(response)) => response,
@@ -120,8 +129,8 @@ async fn answer<A: Serialize + 'static>(shared: Arc<Shared>, request: Request, r
     }
 }
 
-fn compute<A: Serialize>(service: &Service, request: &Request, now: i64, run: Run<A>) -> Response {
-    let method = request.method;
+fn compute<A: Serialize>(shared: &Shared, request: &Request, now: i64, run: Run<A>) -> Response {
+    let (method, service, setting) = (request.method, &shared.service, &shared.setting);
     let snapshot = service.store.snapshot();
     let rows = Memo::of(&*snapshot);
     let position = match position(&rows) {
@@ -129,8 +138,8 @@ fn compute<A: Serialize>(service: &Service, request: &Request, now: i64, run: Ru
         Err(error) => return refuse(method, error.into()),
     };
     let tag = match request.depends {
-        Depends::OnRows => format!("\"{position}\""),
-        Depends::OnTime => format!("\"{position}-{}\"", now / MICROS_PER_SECOND),
+        Depends::OnRows => format!("\"{position}-{setting}\""),
+        Depends::OnTime => format!("\"{position}-{setting}-{}\"", now / MICROS_PER_SECOND),
     };
     let known = request.known.as_deref().unwrap_or_default();
     let mut response = if known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag) {
@@ -180,9 +189,13 @@ fn json(status: StatusCode, answer: &impl Serialize) -> Response {
 fn position(rows: &dyn Rows) -> Result<String, RowsError> {
     let batches = filing::number(rows, MetaKey::Position)?;
     // Batches are counted from 1 in every store, so a store that is made anew must not look like the old one.
-    let store = Sha256::digest(cursor::secret(rows)?);
-    let store: String = store.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let store = short(Sha256::new_with_prefix(cursor::secret(rows)?));
     Ok(format!("{store}-{batches}"))
+}
+
+/// The first four bytes of a hash: what is compared is one state with the next, not with every other.
+fn short(hash: Sha256) -> String {
+    hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[derive(Serialize)]

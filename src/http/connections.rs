@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -89,7 +90,10 @@ pub(super) async fn serve_with(
         let stream = Patient::new(stream, patience.write_time_max);
         let peer = Peer::new(peer, &trusted.0);
         let trusted = trusted.clone();
+        let asked = Arc::new(AtomicBool::new(false));
+        let asks = Arc::clone(&asked);
         let service = router.clone().map_request(move |mut request: Request<Incoming>| {
+            asks.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(trusted.clone());
             request
@@ -100,9 +104,14 @@ pub(super) async fn serve_with(
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
+        let stop = stop.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(client = %peer.address, %error, "a connection ended early");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(client = %peer.address, %error, "a connection ended early");
+                },
+                // The library waits for a first request as long as it would at any other time.
+                () = stopped_unasked(&stop, &asked) => {}
             }
             drop(place);
         });
@@ -110,6 +119,14 @@ pub(super) async fn serve_with(
     drop(listener);
     graceful.shutdown().await;
     Ok(())
+}
+
+/// Returns when it is time to stop and nothing was asked over a connection yet; else never.
+async fn stopped_unasked(stop: &CancellationToken, asked: &AtomicBool) {
+    stop.cancelled().await;
+    if asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// The next connection, once there is room for it; the place is free again when the permit is dropped.

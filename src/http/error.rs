@@ -23,6 +23,9 @@ const RETRY_AFTER_SECONDS: &str = "1";
 /// The methods whose errors carry their message under a second name too (CONTRACT §4.1).
 const CALENDAR_PATH: &str = "/xrpc/community.lexicon.calendar.";
 
+/// What the head of an answer ends with.
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
 /// Where the status is in the first line of an answer.
 const STATUS_IN_LINE: std::ops::Range<usize> = 9..12;
 
@@ -194,7 +197,11 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
 /// The answer in place of a bare refusal by the HTTP library; `None` for anything else. `empty` is the line that
 /// marks one. What is too large in a request of which a line was read are its headers.
 pub(super) fn instead_of(refusal: &[u8], empty: &[u8], line_read: bool) -> Option<Vec<u8>> {
-    if !refusal.windows(empty.len()).any(|window| window == empty) {
+    // All of it is one head. Several answers to a client that did not wait for them may be written at once, and
+    // one of them may have no body.
+    let end = refusal.windows(HEAD_END.len()).position(|window| window == HEAD_END)?;
+    let is_one = end + HEAD_END.len() == refusal.len();
+    if !is_one || !refusal.windows(empty.len()).any(|window| window == empty) {
         return None;
     }
     let status = std::str::from_utf8(refusal.get(STATUS_IN_LINE)?).ok()?;
@@ -219,4 +226,27 @@ pub(super) fn instead_of(refusal: &[u8], empty: &[u8], line_read: bool) -> Optio
 /// The answer to a request whose handler panicked. The panic itself was reported by its hook.
 pub(super) fn after_panic(_: Box<dyn Any + Send + 'static>) -> Response {
     ApiError::Internal.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::instead_of;
+
+    const EMPTY: &[u8] = b"\r\ncontent-length: 0\r\n";
+
+    #[test]
+    fn only_a_bare_refusal_is_put_into_words() {
+        let bare =
+            "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        for (line_read, name) in [(true, "HeadersTooLarge"), (false, "UriTooLong")] {
+            let instead = instead_of(bare.as_bytes(), EMPTY, line_read).unwrap();
+            assert!(String::from_utf8(instead).unwrap().contains(name));
+        }
+        // Ours, and one without a body after it, as a client gets them that asks without waiting.
+        let ours = "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}";
+        let without = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        for written in [ours.to_owned(), format!("{ours}{without}"), format!("{bare}{ours}")] {
+            assert_eq!(instead_of(written.as_bytes(), EMPTY, true), None, "{written}");
+        }
+    }
 }

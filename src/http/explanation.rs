@@ -14,6 +14,7 @@ use crate::export::VerdictView;
 use crate::filing;
 use crate::identity::Directory;
 use crate::records::{Body, Deviation};
+use crate::rules::chain::Chains;
 use crate::rules::verdict::{decide, door};
 use crate::rules::{accounts, attendance};
 use crate::syntax::{AtUri, Authority, Did};
@@ -21,6 +22,9 @@ use crate::tables::keys::{RecordId, RoundId};
 use crate::tables::rows::{AccountState, GradeRow, Record};
 use crate::tables::view::{ReadRows, Rows, RowsError};
 use crate::tables::{Records, Rounds};
+
+/// Deviations that are shown. A record of a megabyte may have hundreds of thousands; the export has all of them.
+const DEVIATIONS_SHOWN: usize = 1_000;
 
 /// What is known of the record at a URI, and why it counts or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -134,7 +138,9 @@ fn explain_record(
             explanation.why = words::of_unusable(*unusable).to_owned();
         }
         GradeRow::Deviating(_) | GradeRow::DeviatingMuch => {
-            explanation.deviations = Some(filing::deviations_of(rows, id, record)?);
+            let mut deviations = filing::deviations_of(rows, id, record)?;
+            deviations.truncate(DEVIATIONS_SHOWN);
+            explanation.deviations = Some(deviations);
         }
         GradeRow::Conforming => {}
     }
@@ -159,7 +165,7 @@ fn explain_body(
         if let Body::Signup(signup) = body
             && let Ok(door) = door(rows, &signup.round)?
         {
-            explanation.chain = chain_view(rows, &door, id, signup, verdict)?;
+            explanation.chain = chain_view(&mut Chains::new(rows, &door), id, signup, verdict)?;
         }
     }
     match body {

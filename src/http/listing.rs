@@ -5,16 +5,16 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use ipld_core::ipld::Ipld;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::answer::Call;
 use super::error::ApiError;
 use super::page::{Item, Step};
 use super::round::Deadlines;
-use super::view::{Fields, LinkView, Stored, links, live};
+use super::view::{Fields, LinkView, RecordView, Stored, links, live};
 use crate::export::VerdictView;
 use crate::records::{Body, Kind};
 use crate::rules::verdict::decide;
@@ -32,7 +32,7 @@ pub(super) struct DecidedItem {
     author: Did,
     #[serde(skip_serializing_if = "Option::is_none")]
     handle: Option<String>,
-    record: Value,
+    record: RecordView,
     verdict: VerdictView,
     links: Vec<LinkView>,
     /// Of a signup; left out unless it is.
@@ -50,11 +50,11 @@ pub(super) struct Listing<'a> {
     /// The only status of verdict that is shown.
     pub(super) status: Option<&'static str>,
     /// What is known of the rounds that were met.
-    terms: RefCell<BTreeMap<RoundId, Terms>>,
+    terms: RefCell<BTreeMap<RoundId, Rc<Terms>>>,
 }
 
 /// What a live round says about the records in it, beside who may write them.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Terms {
     deadlines: Deadlines,
     /// The collections that it takes submissions from, where it says so readably.
@@ -96,12 +96,16 @@ impl<'a> Listing<'a> {
             return Ok(None);
         }
         let stored = Stored::read(rows, &id, &record)?;
+        let mut record_bytes = stored.bytes;
         let (late, payload_accepted) = match body {
             Body::Signup(signup) => {
-                let late = self.terms(&signup.round)?.deadlines.is_late(&stored.fields);
+                let late = self.terms(&signup.round, &mut record_bytes)?.deadlines.is_late(&stored.fields);
                 (late.then_some(true), None)
             }
-            Body::Submission(submission) => (None, self.terms(&submission.round)?.accept(&stored.fields)),
+            Body::Submission(submission) => {
+                let terms = self.terms(&submission.round, &mut record_bytes)?;
+                (None, terms.accept(&stored.fields))
+            }
             Body::Invitation(_)
             | Body::Jam(_)
             | Body::Round(_)
@@ -121,21 +125,27 @@ impl<'a> Listing<'a> {
             late,
             payload_accepted,
         };
-        Ok(Some(Item { view, record_bytes: stored.bytes }))
+        Ok(Some(Item { view, record_bytes }))
     }
 
-    /// What the round that a record names says; nothing where that is not live.
-    fn terms(&self, uri: &AtUri) -> Result<Terms, RowsError> {
-        let Some(round) = RoundId::from_uri(uri) else { return Ok(Terms::default()) };
+    /// What the round that a record names says; nothing where that is not live. The size of a round that has to
+    /// be read for it is added to `bytes`: a hundred records may name a hundred rounds of a megabyte.
+    fn terms(&self, uri: &AtUri, bytes: &mut usize) -> Result<Rc<Terms>, RowsError> {
+        let Some(round) = RoundId::from_uri(uri) else { return Ok(Rc::default()) };
         if let Some(terms) = self.terms.borrow().get(&round) {
-            return Ok(terms.clone());
+            return Ok(Rc::clone(terms));
         }
         let id = round.record();
         let terms = match live(self.call.rows, &id)? {
-            Some(record) => Terms::of(&Stored::read(self.call.rows, &id, &record)?.fields),
+            Some(record) => {
+                let stored = Stored::read(self.call.rows, &id, &record)?;
+                *bytes += stored.bytes;
+                Terms::of(&stored.fields)
+            }
             None => Terms::default(),
         };
-        self.terms.borrow_mut().insert(round, terms.clone());
+        let terms = Rc::new(terms);
+        self.terms.borrow_mut().insert(round, Rc::clone(&terms));
         Ok(terms)
     }
 }

@@ -14,7 +14,7 @@ use crate::tables::view::{Range, ReadRows, RowsError, key_of};
 /// Rows that one request examines: a few tens of milliseconds, during which the writer waits.
 const ROWS_EXAMINED_MAX: usize = 2_000;
 
-/// Bytes of records in one page, after which it ends: a hundred records at their limit would be 100 MB.
+/// Bytes of records that are read for one page, after which it ends: a hundred records at their limit would be 100 MB.
 pub(super) const PAGE_BYTES_MAX: usize = 4_000_000;
 
 /// An item, with the bytes of the record that it shows.
@@ -27,6 +27,8 @@ pub(super) struct Item<I> {
 pub(super) enum Step<I> {
     /// Nothing to show.
     Passed,
+    /// Nothing to show either, and a record of so many bytes had to be read to see that.
+    Read(usize),
     /// An item.
     Shown(Item<I>),
     /// More work than a page may cost, all in all: it ends before this place. Never the first place of a page.
@@ -84,6 +86,12 @@ impl Paging {
             let (place, step) = step?;
             match step {
                 Step::Passed => {}
+                Step::Read(record_bytes) => {
+                    bytes += record_bytes;
+                    if bytes > PAGE_BYTES_MAX {
+                        return Ok(self.continued(items, Some(place)));
+                    }
+                }
                 Step::TooMuch => return Ok(self.continued(items, examined)),
                 Step::Shown(item) => {
                     bytes += item.record_bytes;
@@ -115,7 +123,7 @@ impl Paging {
     }
 
     /// What of a range comes after the cursor.
-    fn rest_of(&self, range: Range) -> Result<Range, ApiError> {
+    pub(super) fn rest_of(&self, range: Range) -> Result<Range, ApiError> {
         let Some(after) = &self.after else { return Ok(range) };
         // The seal says that this query gave the key; a later version may walk another range for it.
         if *after < range.start || range.end.as_ref().is_some_and(|end| after >= end) {

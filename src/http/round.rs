@@ -4,10 +4,9 @@
 
 use ipld_core::ipld::Ipld;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::page::Item;
-use super::view::{Fields, Stored, flatten, round_uri};
+use super::view::{Fields, FlatView, Stored, round_uri};
 use crate::records::{JoinMode, NetworkGate, Round};
 use crate::syntax::{Authority, Datetime};
 use crate::tables::RoundTallies;
@@ -139,7 +138,7 @@ pub(super) fn round_view(
     (facts, round): (&RoundFacts, &Round),
     stored: &Stored,
     state: RoundState,
-) -> Result<Item<Value>, RowsError> {
+) -> Result<Item<FlatView>, RowsError> {
     let tally = rows.get::<RoundTallies>(id)?.unwrap_or_default();
     let organizer = match round.jam.authority() {
         Authority::Did(did) => Some(did),
@@ -155,7 +154,7 @@ pub(super) fn round_view(
         state: state.name(),
         counts: Counts::of(&tally, facts),
     };
-    Ok(Item { view: flatten(&stored.fields, &OURS, &ours), record_bytes: stored.bytes })
+    Ok(Item { view: stored.flatten(&OURS, &ours), record_bytes: stored.bytes })
 }
 
 #[cfg(test)]

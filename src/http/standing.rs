@@ -8,14 +8,14 @@ use super::answer::Call;
 use super::error::{ApiError, Failure};
 use super::view::{ChainStep, chain_view};
 use crate::export::VerdictView;
-use crate::records::{Body, Kind, Signup};
+use crate::records::{Body, JoinMode, Kind, Signup};
 use crate::rules::accounts;
-use crate::rules::authority::signups_of;
-use crate::rules::depth::Depths;
-use crate::rules::verdict::{OpenDoor, Reason, Verdict, decide, door, invitation_used};
+use crate::rules::authority::{invites, organizes, signups_of};
+use crate::rules::chain::Chains;
+use crate::rules::verdict::{OpenDoor, Reason, Verdict, decide, door};
 use crate::syntax::{AtUri, Did};
 use crate::tables::Records;
-use crate::tables::keys::{RecordId, RoundId};
+use crate::tables::keys::{RecordId, RoundId, SignupKey};
 use crate::tables::view::{ReadRows, Rows, RowsError};
 
 /// Signups of one person to one round that are looked at. Nobody needs more than a few; somebody may write
@@ -30,7 +30,7 @@ pub(super) struct Asked {
 }
 
 /// Where someone stands in a round.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Standing {
     round: String,
@@ -83,12 +83,17 @@ impl Asked {
         Ok(Self { uri, round, door })
     }
 
-    /// Where `actor` stands. A chain that it takes more links to find than are left to `depths` is left out.
+    /// What finds chains in the round; `None` where nobody is in it.
+    pub(super) fn chains<'a>(&'a self, rows: &'a dyn Rows) -> Option<Chains<'a, dyn Rows + 'a>> {
+        self.door.as_ref().ok().map(|door| Chains::new(rows, door))
+    }
+
+    /// Where `actor` stands. A chain that `chains` cannot find any more is left out.
     pub(super) fn standing(
         &self,
         rows: &dyn Rows,
         actor: Did,
-        depths: Option<&mut Depths<'_, dyn Rows + '_>>,
+        chains: Option<&mut Chains<'_, dyn Rows + '_>>,
     ) -> Result<Standing, RowsError> {
         let mut standing = Standing {
             round: self.uri.as_str().to_owned(),
@@ -105,41 +110,39 @@ impl Asked {
         }
         let rights = Rights::of(rows, &self.door, &standing.actor)?;
         (standing.participant, standing.can_invite) = (rights.participant, rights.can_invite);
-        if let Some(shown) = shown_signup(rows, &self.round, &standing.actor, rights.participant)? {
+        let inside = self.door.as_ref().ok().filter(|_| rights.participant);
+        if let Some(shown) = shown_signup(rows, &self.round, &standing.actor, inside, &mut 0)? {
             standing.signup = Some(shown.id.uri());
             standing.verdict = Some(shown.verdict.into());
-            if let Ok(door) = &self.door
-                && shown.is_found_by(depths)?
-            {
-                standing.chain = chain_view(rows, door, &shown.id, &shown.signup, shown.verdict)?;
+            if let Some(chains) = chains {
+                standing.chain = chain_view(chains, &shown.id, &shown.signup, shown.verdict)?;
             }
         }
         Ok(standing)
     }
 }
 
-impl Shown {
-    fn is_found_by(&self, depths: Option<&mut Depths<'_, dyn Rows + '_>>) -> Result<bool, RowsError> {
-        match (depths, invitation_used(&self.signup, self.verdict)) {
-            (Some(depths), Some(invitation)) => Ok(depths.of_inviter(&invitation.did)?.is_some()),
-            _ => Ok(true),
-        }
-    }
-}
-
 /// The signup that speaks for a person: of the valid ones the earliest, else of all (RULES §2, "A
-/// participant of R"). Of somebody with more than can be looked at, among those whose keys come first.
+/// participant of R"). Of somebody with more than can be looked at, among those whose keys come first. `inside`
+/// is the round for who is in it; how many signups were looked at is added to `looked_at`.
 pub(super) fn shown_signup(
     rows: &dyn Rows,
     round: &RoundId,
     actor: &Did,
-    participates: bool,
+    inside: Option<&OpenDoor>,
+    looked_at: &mut usize,
 ) -> Result<Option<Shown>, RowsError> {
     let signups = signups_of(rows, round, actor, None).take(SIGNUPS_LOOKED_AT);
     let mut signups = signups.collect::<Result<Vec<_>, _>>()?;
     let is_whole = signups.len() < SIGNUPS_LOOKED_AT;
+    *looked_at += signups.len();
     signups.sort_by(|(a_key, a), (b_key, b)| (a.time, &a_key.rkey).cmp(&(b.time, &b_key.rkey)));
     for (key, _) in signups {
+        if let Some(door) = inside
+            && !may_count(rows, door, &key)?
+        {
+            continue;
+        }
         let id = RecordId { did: actor.clone(), kind: Kind::Signup, rkey: key.rkey };
         let Some(Body::Signup(signup)) = rows.get::<Records>(&id)?.and_then(|record| record.body) else {
             return Err(RowsError::Contradiction { what: "a signup of a round's index is not stored" });
@@ -147,12 +150,23 @@ pub(super) fn shown_signup(
         let verdict = decide(rows, &id, &Body::Signup(signup.clone()))?;
         let verdict = verdict.ok_or(RowsError::Contradiction { what: "a signup has no verdict" })?;
         // Without participation none is valid, and the first will do.
-        if verdict.is_valid() || !participates {
+        if verdict.is_valid() || inside.is_none() {
             return Ok(Some(Shown { id, signup, verdict }));
         }
     }
-    if participates && is_whole {
+    if inside.is_some() && is_whole {
         return Err(RowsError::Contradiction { what: "a participant has no valid signup" });
     }
     Ok(None)
+}
+
+/// Whether a signup may be valid, as far as the indexes tell: reading each of a thousand records takes long.
+fn may_count(rows: &dyn Rows, door: &OpenDoor, key: &SignupKey) -> Result<bool, RowsError> {
+    if door.join_mode == JoinMode::Open || organizes(&key.author, &door.round) {
+        return Ok(true);
+    }
+    match &key.invitation {
+        Some(invitation) => invites(rows, invitation, &door.round, &key.author),
+        None => Ok(false),
+    }
 }

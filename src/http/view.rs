@@ -4,18 +4,19 @@
 //! CONTRACT §4.2 and `app.guestlist.defs`.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use ipld_core::cid::Cid as AnyCid;
 use ipld_core::ipld::Ipld;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use crate::codec::json::from_ipld;
+use crate::codec::json::AsJson;
 use crate::filing::record_bytes;
 use crate::records::{Kind, Signup};
 use crate::rules::accounts;
-use crate::rules::chain::{Link, chain};
-use crate::rules::verdict::{OpenDoor, Verdict};
+use crate::rules::chain::{Chains, Link};
+use crate::rules::verdict::Verdict;
 use crate::syntax::{AtUri, Cid, Did};
 use crate::tables::Records;
 use crate::tables::keys::{RecordId, RoundId};
@@ -62,7 +63,7 @@ pub enum ChainStep {
 /// A usable record, read.
 pub(super) struct Stored {
     pub(super) cid: Cid,
-    pub(super) fields: Fields,
+    pub(super) fields: Rc<Fields>,
     /// Its size as stored.
     pub(super) bytes: usize,
 }
@@ -72,19 +73,59 @@ impl Stored {
     pub(super) fn read(rows: &dyn Rows, id: &RecordId, record: &Record) -> Result<Self, RowsError> {
         let bytes = record_bytes(rows, id, record)?;
         match serde_ipld_dagcbor::from_slice(&bytes) {
-            Ok(Ipld::Map(fields)) => Ok(Self { cid: record.cid, fields, bytes: bytes.len() }),
+            Ok(Ipld::Map(fields)) => {
+                Ok(Self { cid: record.cid, fields: Rc::new(fields), bytes: bytes.len() })
+            }
             _ => Err(RowsError::Contradiction { what: "a usable record cannot be read" }),
         }
     }
 
     /// The record as JSON.
-    pub(super) fn json(&self) -> Value {
-        Value::Object(to_json(&self.fields))
+    pub(super) fn json(&self) -> RecordView {
+        RecordView(Rc::clone(&self.fields))
+    }
+
+    /// The record's own fields with ours laid over them. A name in `names` is ours even where we leave it out,
+    /// so that no record can speak in our place.
+    pub(super) fn flatten(&self, names: &'static [&'static str], ours: &impl Serialize) -> FlatView {
+        let ours = match serde_json::to_value(ours) {
+            Ok(Value::Object(ours)) => ours,
+            _ => Map::new(),
+        };
+        FlatView { fields: Rc::clone(&self.fields), names, ours }
     }
 }
 
-fn to_json(fields: &Fields) -> serde_json::Map<String, Value> {
-    fields.iter().map(|(name, value)| (name.clone(), from_ipld(value))).collect()
+/// A record as its author wrote it.
+pub(super) struct RecordView(Rc<Fields>);
+
+impl Serialize for RecordView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, AsJson(value))))
+    }
+}
+
+/// A record's fields and ours side by side, in the order of their names.
+pub(super) struct FlatView {
+    fields: Rc<Fields>,
+    names: &'static [&'static str],
+    ours: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FlatField<'a> {
+    Stored(AsJson<'a>),
+    Ours(&'a Value),
+}
+
+impl Serialize for FlatView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let stored = self.fields.iter().filter(|(name, _)| !self.names.contains(&name.as_str()));
+        let stored = stored.map(|(name, value)| (name.as_str(), FlatField::Stored(AsJson(value))));
+        let ours = self.ours.iter().map(|(name, value)| (name.as_str(), FlatField::Ours(value)));
+        serializer.collect_map(stored.chain(ours).collect::<BTreeMap<_, _>>())
+    }
 }
 
 /// The record under `id`, if it is live.
@@ -93,17 +134,6 @@ pub(super) fn live(rows: &dyn Rows, id: &RecordId) -> Result<Option<Record>, Row
         return Ok(None);
     }
     Ok(rows.get::<Records>(id)?.filter(|record| record.body.is_some()))
-}
-
-/// A record's own fields with ours laid over them. A name in `ours` is ours even where we leave it out, so
-/// that no record can speak in our place.
-pub(super) fn flatten(fields: &Fields, names: &[&str], ours: &impl Serialize) -> Value {
-    let mut view = to_json(fields);
-    view.retain(|name, _| !names.contains(&name.as_str()));
-    if let Ok(Value::Object(ours)) = serde_json::to_value(ours) {
-        view.extend(ours);
-    }
-    Value::Object(view)
 }
 
 /// The fields in which a kind refers to other records.
@@ -156,14 +186,14 @@ fn link_state(rows: &dyn Rows, uri: &AtUri, cid: Option<&str>) -> Result<&'stati
 
 /// The chain to a signup, if its verdict rests on one.
 pub(super) fn chain_view(
-    rows: &dyn Rows,
-    door: &OpenDoor,
+    chains: &mut Chains<'_, dyn Rows + '_>,
     id: &RecordId,
     signup: &Signup,
     verdict: Verdict,
 ) -> Result<Option<Vec<ChainStep>>, RowsError> {
-    let Some(links) = chain(rows, door, id, signup, verdict)? else { return Ok(None) };
-    let mut steps = vec![ChainStep::Organizer { did: door.round.did.clone() }];
+    let Some(links) = chains.to(id, signup, verdict)? else { return Ok(None) };
+    let rows = chains.rows;
+    let mut steps = vec![ChainStep::Organizer { did: chains.door.round.did.clone() }];
     for Link { invitation, invitee, signup } in links {
         let signup = RecordId { did: invitee, kind: Kind::Signup, rkey: signup };
         steps.push(step(rows, invitation.record())?);

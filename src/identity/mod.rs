@@ -4,13 +4,14 @@
 //! other. It never decides anything: verdicts know DIDs only (RULES §2), handles are for people.
 #![allow(clippy::disallowed_methods, reason = "a shell: it reads files")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::syntax::{Did, Handle};
 
@@ -78,6 +79,19 @@ impl Directory {
         }
         let owners = owners(&claims);
         Ok(Self { claims, owners })
+    }
+
+    /// A hash of all of it: answers that show handles are others when it is another.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let sorted: BTreeMap<_, _> = self.claims.iter().collect();
+        let mut hash = Sha256::new();
+        for (did, handle) in sorted {
+            hash.update(did.as_str());
+            hash.update([0]);
+            hash.update(handle.as_ref().map_or("", Handle::as_str));
+            hash.update([0]);
+        }
+        hash.finalize().into()
     }
 
     /// How many accounts are known.

@@ -26,12 +26,6 @@ impl<'a, R: Rows + ?Sized> Depths<'a, R> {
         Self { rows, door, known, links_left: links_max }
     }
 
-    /// Counts work that others did for the same answer; `false` when there was too much.
-    pub fn spend(&mut self, links: usize) -> bool {
-        self.links_left = self.links_left.saturating_sub(links);
-        self.links_left > 0
-    }
-
     /// How many invitations lead to someone who may invite: 0 to the organizer. `None` when too many links
     /// were looked at.
     pub fn of_inviter(&mut self, did: &Did) -> Result<Option<u32>, RowsError> {

@@ -5,12 +5,11 @@
 
 use ipld_core::ipld::Ipld;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::http::answer::Call;
 use crate::http::error::{ApiError, Failure};
 use crate::http::params::Params;
-use crate::http::view::{Fields, Stored, flatten, live};
+use crate::http::view::{Fields, FlatView, Stored, live};
 use crate::records::Kind;
 use crate::syntax::{Cid, Did, RecordKey};
 use crate::tables::EventTallies;
@@ -19,6 +18,10 @@ use crate::tables::view::{ReadRows, RowsError};
 
 /// The type of the view, which takes the place of the record's.
 const EVENT_VIEW: &str = "community.lexicon.calendar.eventView";
+
+/// Locations whose CIDs are given. A megabyte has room for a million, and their CIDs would be sixty; no event is
+/// held in so many places.
+const LOCATIONS_MAX: usize = 1_000;
 
 /// The fields of an event view that are ours.
 const OURS: [&str; 9] = [
@@ -49,7 +52,7 @@ struct Ours<'a> {
     location_cids: Option<Vec<String>>,
 }
 
-pub(in crate::http) fn run(call: &Call<'_>) -> Result<Value, Failure> {
+pub(in crate::http) fn run(call: &Call<'_>) -> Result<FlatView, Failure> {
     let repository = call.params.required("repository")?;
     let record_key = record_key(call.params)?;
     let (Ok(did), Ok(rkey)) = (Did::parse(repository), RecordKey::parse(record_key)) else {
@@ -71,7 +74,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<Value, Failure> {
         count_not_going: tally.notgoing,
         location_cids: location_cids(&stored.fields)?,
     };
-    Ok(flatten(&stored.fields, &OURS, &ours))
+    Ok(stored.flatten(&OURS, &ours))
 }
 
 /// The record key, under either of its names.
@@ -85,7 +88,7 @@ fn record_key(params: &Params) -> Result<&str, ApiError> {
     }
 }
 
-/// The CID of each element of `locations`; `None` when the event has no such list (RULES §3).
+/// The CID of each element of `locations`, of the first [`LOCATIONS_MAX`]; `None` when the event has no such list (RULES §3).
 fn location_cids(event: &Fields) -> Result<Option<Vec<String>>, RowsError> {
     let Some(Ipld::List(locations)) = event.get("locations") else { return Ok(None) };
     let cid = |location: &Ipld| {
@@ -94,5 +97,5 @@ fn location_cids(event: &Fields) -> Result<Option<Vec<String>>, RowsError> {
             .map_err(|_| RowsError::Contradiction { what: "a part of a record cannot be encoded" })?;
         Ok(Cid::compute_dag_cbor(&bytes).to_string())
     };
-    locations.iter().map(cid).collect::<Result<_, _>>().map(Some)
+    locations.iter().take(LOCATIONS_MAX).map(cid).collect::<Result<_, _>>().map(Some)
 }

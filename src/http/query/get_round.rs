@@ -1,17 +1,15 @@
 //! `app.guestlist.getRound`: one round with its effective rules and its counts.
 
-use serde_json::Value;
-
 use crate::http::answer::Call;
 use crate::http::error::{ApiError, Failure};
 use crate::http::round::{Deadlines, round_view};
-use crate::http::view::{Stored, live};
+use crate::http::view::{FlatView, Stored, live};
 use crate::records::Body;
 use crate::tables::Rounds;
 use crate::tables::keys::RoundId;
 use crate::tables::view::ReadRows;
 
-pub(in crate::http) fn run(call: &Call<'_>) -> Result<Value, Failure> {
+pub(in crate::http) fn run(call: &Call<'_>) -> Result<FlatView, Failure> {
     let uri = call.params.uri("uri")?;
     let id = RoundId::from_uri(&uri).ok_or(ApiError::RoundNotFound)?;
     let record = live(call.rows, &id.record())?.ok_or(ApiError::RoundNotFound)?;

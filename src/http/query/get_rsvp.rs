@@ -3,11 +3,10 @@
 //! Wire-compatible with Smoke Signal (CONTRACT §4.1).
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::http::answer::Call;
 use crate::http::error::{ApiError, Failure};
-use crate::http::view::{Stored, live};
+use crate::http::view::{RecordView, Stored, live};
 use crate::records::Kind;
 use crate::rules::attendance::effective;
 use crate::tables::keys::{EventKey, RecordId};
@@ -17,7 +16,7 @@ use crate::tables::keys::{EventKey, RecordId};
 pub(in crate::http) struct Rsvp {
     uri: String,
     cid: String,
-    record: Value,
+    record: RecordView,
     status: &'static str,
 }
 

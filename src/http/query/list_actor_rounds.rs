@@ -25,8 +25,8 @@ const INVITATIONS_MAX: usize = 20;
 /// Invitations that are looked at for one round, so that those of hidden accounts do not cost without end.
 const INVITATIONS_EXAMINED_MAX: usize = 100;
 
-/// Invitations that are looked at for one page.
-const INVITATIONS_OF_PAGE_MAX: usize = 2_000;
+/// Signups and invitations that are looked at for one page.
+const RECORDS_OF_PAGE_MAX: usize = 2_000;
 
 /// A page of rounds.
 #[derive(Serialize)]
@@ -120,13 +120,14 @@ fn step(
     round: RoundId,
     examined: &mut usize,
 ) -> Result<Step<ActorRound>, RowsError> {
-    if *examined >= INVITATIONS_OF_PAGE_MAX {
+    if *examined >= RECORDS_OF_PAGE_MAX {
         return Ok(Step::TooMuch);
     }
     let rows = call.rows;
     let door = door_of(rows, round.clone())?;
     let rights = Rights::of(rows, &door, actor)?;
-    let shown = shown_signup(rows, &round, actor, rights.participant)?;
+    let inside = door.as_ref().ok().filter(|_| rights.participant);
+    let shown = shown_signup(rows, &round, actor, inside, examined)?;
     let invitations = invitations(call, actor, &round, examined)?;
     if shown.is_none() && invitations.is_empty() {
         return Ok(Step::Passed);

@@ -3,12 +3,11 @@
 //! In the order of the authors, one item each; answers of which a later one takes the place are not looked at.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::http::answer::Call;
 use crate::http::error::Failure;
 use crate::http::page::{Item, Paging, Step};
-use crate::http::view::{LinkView, Stored, links, live};
+use crate::http::view::{LinkView, RecordView, Stored, links, live};
 use crate::records::{Kind, Status};
 use crate::rules::attendance::effective;
 use crate::syntax::Did;
@@ -32,7 +31,7 @@ struct EventRsvp {
     #[serde(skip_serializing_if = "Option::is_none")]
     handle: Option<String>,
     status: &'static str,
-    record: Value,
+    record: RecordView,
     links: Vec<LinkView>,
 }
 

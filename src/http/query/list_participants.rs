@@ -20,6 +20,9 @@ use crate::tables::view::{Range, ReadRows, Rows, RowsError, prefix_of};
 /// Links that are looked at for one page: as many as for one chain.
 const LINKS_LOOKED_AT: usize = 20_000;
 
+/// Signups that are looked at for one page: a hundred people may have a thousand each.
+const SIGNUPS_LOOKED_AT: usize = 10_000;
+
 /// A page of participants.
 #[derive(Serialize)]
 pub(in crate::http) struct ParticipantList {
@@ -52,7 +55,8 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<ParticipantList, Failure> 
         // Nobody is in a round that is not live or has no authority.
         return Ok(ParticipantList { participants: Vec::new(), cursor: None });
     };
-    let mut people = People { call, door, depths: Depths::new(call.rows, door, LINKS_LOOKED_AT), any: false };
+    let depths = Depths::new(call.rows, door, LINKS_LOOKED_AT);
+    let mut people = People { call, door, depths, signups: 0, any: false };
     let authors = call.rows.scan_groups::<Signups>(left(&asked.round, after.as_ref()), |key| {
         prefix_of::<Signups>(|prefix| write_round_author(&key.round, &key.author, prefix))
     });
@@ -77,6 +81,8 @@ struct People<'a> {
     call: &'a Call<'a>,
     door: &'a OpenDoor,
     depths: Depths<'a, dyn Rows + 'a>,
+    /// Signups that were looked at.
+    signups: usize,
     /// Whether the page has somebody.
     any: bool,
 }
@@ -87,7 +93,11 @@ impl People<'_> {
         if !accounts::is_active(rows, &did)? || !self.door.participates(rows, &did)? {
             return Ok(Step::Passed);
         }
-        let Some(shown) = shown_signup(rows, &self.door.round, &did, true)? else { return Ok(Step::Passed) };
+        if self.signups >= SIGNUPS_LOOKED_AT {
+            return Ok(Step::TooMuch);
+        }
+        let shown = shown_signup(rows, &self.door.round, &did, Some(self.door), &mut self.signups)?;
+        let Some(shown) = shown else { return Ok(Step::Passed) };
         let Verdict::Valid(Some(basis)) = shown.verdict else {
             return Err(RowsError::Contradiction { what: "a participant's signup is not valid" });
         };

@@ -5,12 +5,11 @@
 //! digits that a datetime has room for below the microseconds a number that follows from its record key.
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::http::answer::Call;
 use crate::http::error::{ApiError, Failure};
 use crate::http::page::PAGE_BYTES_MAX;
-use crate::http::view::Stored;
+use crate::http::view::{RecordView, Stored};
 use crate::records::{Body, Kind};
 use crate::rules::accounts;
 use crate::syntax::Datetime;
@@ -37,7 +36,7 @@ pub(in crate::http) struct RsvpList {
 struct RsvpView {
     uri: String,
     cid: String,
-    record: Value,
+    record: RecordView,
     event_uri: String,
     status: &'static str,
 }

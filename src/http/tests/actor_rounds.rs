@@ -110,3 +110,18 @@ async fn many_invitations_to_one_round_do_not_hide_the_organizers() {
     assert_eq!(invitations[0]["author"], "did:plc:zoe");
     assert_eq!(invitations[1]["author"], "did:plc:a000");
 }
+
+#[tokio::test]
+async fn a_page_ends_before_it_looks_at_too_many_signups() {
+    let mut world = World::new();
+    for number in 0..4 {
+        let round = world.round("ada", &format!("r{number}"), "hosted", json!({}));
+        for signup in 0..1_000 {
+            world.sign_up("bea", &format!("s{number}-{signup}"), &round, None);
+        }
+    }
+    let params = [("actor", "did:plc:bea")];
+    let first = world.get(METHOD, &params).await;
+    assert_eq!(first["rounds"].as_array().unwrap().len(), 2);
+    assert_eq!(list(&world, "did:plc:bea", "50").await.len(), 4);
+}

@@ -121,3 +121,15 @@ async fn every_calendar_error_carries_both_descriptions() {
     let message = answer.assert_error(405, "MethodNotAllowed");
     assert_eq!(answer.json["error_description"], message);
 }
+
+#[tokio::test]
+async fn of_very_many_locations_the_first_thousand_have_a_cid() {
+    let mut world = World::new();
+    let event = world.put("ada", Kind::Event, "e", json!({ "name": "Tour", "locations": vec![7; 1_001] }));
+    let view = world.get(METHOD, &[("repository", "did:plc:ada"), ("record_key", "e")]).await;
+    assert_eq!(view["locations"].as_array().unwrap().len(), 1_001);
+    assert_eq!(view["locationCids"].as_array().unwrap().len(), 1_000);
+    // Each is a deviation too.
+    let explained = world.get("app.guestlist.explain", &[("uri", event["uri"].as_str().unwrap())]).await;
+    assert_eq!(explained["deviations"].as_array().unwrap().len(), 1_000);
+}

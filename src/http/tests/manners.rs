@@ -88,6 +88,26 @@ async fn the_tag_of_a_compressed_answer_is_weak_and_is_known_again() {
 }
 
 #[tokio::test]
+async fn a_tag_is_of_everything_that_an_answer_depends_on() {
+    let mut world = World::new();
+    world.network();
+    let path = "/xrpc/app.guestlist.listSignups";
+    let tag = |headers: &HeaderMap| headers["etag"].to_str().unwrap().to_owned();
+    let (_, headers, before) = get(&world, path, &[]).await;
+    let strangers = tag(&headers);
+    assert_eq!(get(&world, path, &[("if-none-match", &strangers)]).await.0, StatusCode::NOT_MODIFIED);
+    // As after a restart with a file of identities: the same rows, and another answer.
+    world.introduce(&["bea"]);
+    let (status, headers, after) = get(&world, path, &[("if-none-match", &strangers)]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_ne!(before, after);
+    let known = tag(&headers);
+    assert_ne!(known, strangers);
+    world.service.public_url = "https://elsewhere.example".to_owned();
+    assert_ne!(tag(&get(&world, path, &[]).await.1), known);
+}
+
+#[tokio::test]
 async fn every_lexicon_is_served_as_it_is_in_the_tree() {
     let world = World::new();
     for source in SOURCES {
@@ -290,4 +310,28 @@ async fn a_server_that_is_told_to_stop_finishes_what_it_has_begun() {
     let _ = begun.shutdown(Shutdown::Write);
     tokio::time::timeout(Duration::from_secs(10), server).await.unwrap().unwrap().unwrap();
     drop((idle, begun));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_told_to_stop_does_not_wait_for_who_has_not_asked() {
+    let world = World::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let router = router(world.service.clone());
+    let server = tokio::spawn(serve_with(listener, router, Vec::new(), stop.clone(), Patience::default()));
+    let waiting = spawn_blocking(move || {
+        let silent = TcpStream::connect(address).unwrap();
+        let mut hesitant = TcpStream::connect(address).unwrap();
+        hesitant.write_all(b"GET /xrpc/_hea").unwrap();
+        // The answer says that the two before it were taken on.
+        let request = b"GET /xrpc/_health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        assert!(exchange(address, request).starts_with("HTTP/1.1 200 "));
+        (silent, hesitant)
+    });
+    let waiting = waiting.await.unwrap();
+    stop.cancel();
+    // Far less than a head may take.
+    tokio::time::timeout(Duration::from_secs(5), server).await.unwrap().unwrap().unwrap();
+    drop(waiting);
 }

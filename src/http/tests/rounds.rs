@@ -226,3 +226,19 @@ async fn one_request_examines_a_bounded_number_of_rows() {
     assert_eq!(second["rounds"].as_array().unwrap().len(), 1);
     assert!(second.get("cursor").is_none());
 }
+
+#[tokio::test]
+async fn a_page_ends_when_it_read_much_also_if_it_shows_nothing_of_it() {
+    let mut world = World::new();
+    let long = "x".repeat(900_000);
+    for number in 0..10 {
+        world.round("ada", &format!("r{number}"), "open", json!({ "padding": long }));
+    }
+    let closed = json!({ "milestones": [{ "label": "submission-deadline", "date": PAST }] });
+    world.round("ada", "s", "open", closed);
+    let params = [("state", "closed")];
+    let first = world.get(LIST, &params).await;
+    assert_eq!(first["rounds"], json!([]));
+    assert!(first["cursor"].is_string(), "ten records of 900 kB are not read for one page");
+    assert_eq!(uris(&world.list(LIST, "rounds", &params).await), [uri("ada", Kind::Round, "s")]);
+}

@@ -140,3 +140,18 @@ async fn refuses_what_it_cannot_list() {
         assert!(answer.assert_error(400, "InvalidRequest").contains(named), "{params:?}");
     }
 }
+
+#[tokio::test]
+async fn a_page_ends_when_the_rounds_that_it_needs_are_large() {
+    let mut world = World::new();
+    let long = "x".repeat(900_000);
+    for number in 0..10 {
+        let round = world.round("ada", &format!("r{number}"), "open", json!({ "padding": long }));
+        world.sign_up("bea", &format!("s{number}"), &round, None);
+    }
+    let params = [("author", "did:plc:bea")];
+    let first = world.get(METHOD, &params).await;
+    let count = first["signups"].as_array().unwrap().len();
+    assert!((1..=5).contains(&count) && first["cursor"].is_string(), "{count} signups to rounds of 900 kB");
+    assert_eq!(world.list(METHOD, "signups", &params).await.len(), 10);
+}

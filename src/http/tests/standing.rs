@@ -1,9 +1,15 @@
-//! `getStanding`.
+//! `getStanding` and `getStandings`.
 
-use serde_json::json;
+use std::cell::Cell;
+
+use serde_json::{Value, json};
 
 use super::world::{World, did, uri};
+use crate::http::answer::Call;
+use crate::http::params::Params;
+use crate::http::query::get_standings;
 use crate::records::Kind;
+use crate::tables::view::{Direction, Pairs, Range, Rows, RowsError};
 
 const METHOD: &str = "app.guestlist.getStanding";
 
@@ -191,4 +197,66 @@ async fn a_flood_of_signups_hides_which_one_counts_and_not_that_one_does() {
     world.delete("bea", Kind::Signup, "s0");
     let standing = world.get(METHOD, &params).await;
     assert_eq!(standing["signup"], uri("bea", Kind::Signup, "v"));
+}
+
+/// Rows that count how often they are looked into.
+struct Counted<'a> {
+    rows: &'a dyn Rows,
+    looks: Cell<usize>,
+}
+
+impl Rows for Counted<'_> {
+    fn get_bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        self.looks.set(self.looks.get() + 1);
+        self.rows.get_bytes(key)
+    }
+
+    fn scan_bytes(&self, range: Range, direction: Direction) -> Pairs<'_> {
+        self.looks.set(self.looks.get() + 1);
+        self.rows.scan_bytes(range, direction)
+    }
+}
+
+/// The standings of these people, and how often rows were looked into for them.
+fn standings(world: &World, round: &Value, actors: &[String]) -> (Vec<Value>, usize) {
+    let actors: String = actors.iter().map(|actor| format!("&actors={}", did(actor))).collect();
+    let params = Params::parse(Some(&format!("round={}{actors}", round["uri"].as_str().unwrap()))).unwrap();
+    let snapshot = world.service.store.snapshot();
+    let rows = Counted { rows: &*snapshot, looks: Cell::new(0) };
+    let call = Call { method: "", params: &params, rows: &rows, service: &world.service, now: 0 };
+    let answer = serde_json::to_value(get_standings::run(&call).unwrap()).unwrap();
+    (answer["standings"].as_array().unwrap().clone(), rows.looks.get())
+}
+
+#[test]
+fn the_chains_of_many_cost_little_more_than_that_of_one() {
+    let mut world = World::new();
+    let round = world.round("ada", "r", "network", json!({}));
+    // Everybody of the first rank invites everybody of the second, and one of these all the rest.
+    let name = |rank: u32, number: u32| format!("r{rank}n{number:02}");
+    for number in 0..30 {
+        let invitation = world.invite("ada", &format!("i{number}"), &round, &name(0, number));
+        world.sign_up(&name(0, number), "s", &round, Some(&invitation));
+    }
+    for (from, to) in (0..30).flat_map(|from| (0..30).map(move |to| (from, to))) {
+        let invitation = world.invite(&name(0, from), &format!("i{to}"), &round, &name(1, to));
+        world.sign_up(&name(1, to), &format!("s{from:02}"), &round, Some(&invitation));
+    }
+    for number in 0..30 {
+        let invitation = world.invite(&name(1, number), "i", &round, "hub");
+        world.sign_up("hub", &format!("s{number:02}"), &round, Some(&invitation));
+    }
+    let guests: Vec<String> = (0..50).map(|number| format!("guest{number}")).collect();
+    for guest in &guests {
+        let invitation = world.invite("hub", guest, &round, guest);
+        world.sign_up(guest, "s", &round, Some(&invitation));
+    }
+    let (_, alone) = standings(&world, &round, &guests[..1]);
+    let (all, together) = standings(&world, &round, &guests);
+    assert!(all.iter().all(|standing| standing["chain"].as_array().unwrap().len() == 9), "{}", all[0]);
+    assert!(alone > 1_000 && together < 2 * alone, "{alone} for one, {together} for fifty");
+    let again = vec![guests[0].clone(); 100];
+    let (all, repeated) = standings(&world, &round, &again);
+    assert_eq!(all, vec![all[0].clone(); 100]);
+    assert_eq!(repeated, alone, "who is asked about again costs nothing again");
 }
