@@ -119,6 +119,10 @@ pub type Row<T> = (<T as Table>::Key, <T as Table>::Value);
 /// A row that is removed, or what it is to be.
 type Change<'a> = (&'a Vec<u8>, &'a Option<Vec<u8>>);
 
+/// Rows of a group that are passed by one at a time. Most groups are small, and to look for where the next one
+/// begins costs as much as some steps.
+const NEIGHBOURS_STEPPED: usize = 4;
+
 /// Typed reads, on anything that has rows.
 pub trait ReadRows: Rows {
     /// The row under a key.
@@ -155,13 +159,24 @@ pub trait ReadRows: Rows {
         range: Range,
         group: impl Fn(&T::Key) -> Range + 'a,
     ) -> impl Iterator<Item = Result<Row<T>, RowsError>> + 'a {
-        let mut left = Some(range);
+        let mut rows = self.scan_bytes(range.clone(), Direction::Ascending);
+        // Where the group of the last row ends; at first nothing lies before.
+        let mut next = Some(Vec::new());
         std::iter::from_fn(move || {
-            let range = left.take()?;
-            let row = self.scan::<T>(range.clone()).next()?;
-            if let Ok((key, _)) = &row {
-                left = group(key).end.map(|start| Range { start, ..range });
-            }
+            let start = next.take()?;
+            let mut stepped = 0;
+            let pair = loop {
+                match rows.next()? {
+                    Ok((key, _)) if key < start && stepped < NEIGHBOURS_STEPPED => stepped += 1,
+                    Ok((key, _)) if key < start => {
+                        let range = Range { start: start.clone(), end: range.end.clone() };
+                        rows = self.scan_bytes(range, Direction::Ascending);
+                    }
+                    pair => break pair,
+                }
+            };
+            let row = decode_pair::<T>(pair);
+            next = row.as_ref().ok().and_then(|(key, _)| group(key).end);
             Some(row)
         })
     }

@@ -13,7 +13,8 @@ use crate::records::{Body, Kind};
 use crate::rules::authority::signups_of;
 use crate::syntax::{AtUri, Did, RecordKey};
 use crate::tables::keys::{
-    Key, RecordId, RoundId, RoundRecordKey, StandingKey, write_collection, write_round, write_round_author,
+    Key, RecordId, RoundId, RoundRecordKey, SignupKey, StandingKey, write_collection, write_round,
+    write_round_author,
 };
 use crate::tables::view::{Range, ReadRows, Rows, RowsError, key_of, prefix_of};
 use crate::tables::{Records, Signups, Standings};
@@ -80,22 +81,23 @@ fn in_order<'a>(
     authors.flat_map(move |row| {
         let places = row.and_then(|(key, _)| {
             let after = after.as_ref().filter(|after| after.author == key.author);
-            of_author(rows, &round, key.author, after.map(|after| &after.rkey))
+            of_author(rows, &round, key, after.map(|after| &after.rkey))
         });
         places.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
     })
 }
 
-/// The signups of one person to a round by record key, from after a key on.
+/// The signups of one person to a round by record key, from after a key on; `first` is one of them.
 fn of_author<'a>(
     rows: &'a dyn Rows,
     round: &RoundId,
-    author: Did,
+    first: SignupKey,
     after: Option<&RecordKey>,
 ) -> Result<Box<dyn Iterator<Item = Place> + 'a>, RowsError> {
-    let round = round.clone();
+    let (round, author) = (round.clone(), first.author);
     let standing = rows.get::<Standings>(&StandingKey { did: author.clone(), round: round.clone() })?;
-    if standing.is_some_and(|standing| standing.signups > SIGNUPS_SORTED_MAX) {
+    let count = standing.map_or(0, |standing| standing.signups);
+    if count > SIGNUPS_SORTED_MAX {
         let places = rows.scan::<Records>(signups_to_anything(&author, after)).map(move |row| {
             let (id, record) = row?;
             let named = match &record.body {
@@ -106,8 +108,12 @@ fn of_author<'a>(
         });
         return Ok(Box::new(places));
     }
-    let signups = signups_of(rows, &round, &author, None);
-    let mut keys: Vec<RecordKey> = signups.map(|row| Ok(row?.0.rkey)).collect::<Result<_, RowsError>>()?;
+    let mut keys = if count == 1 {
+        vec![first.rkey]
+    } else {
+        let signups = signups_of(rows, &round, &author, None);
+        signups.map(|row| Ok(row?.0.rkey)).collect::<Result<Vec<_>, RowsError>>()?
+    };
     keys.retain(|key| after.is_none_or(|after| after < key));
     keys.sort();
     Ok(Box::new(keys.into_iter().map(move |rkey| {
