@@ -26,6 +26,11 @@ const REDIRECTS_MAX: u32 = 5;
 /// one, which leaves the cache.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
+/// Bytes that are sent when there are so many, and that wait to be sent at most. All that we send is pings and
+/// answers to pings; without a limit those of a host that pings and does not read would pile up.
+const WRITE_BUFFER_BYTES: usize = 4 * 1024;
+const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
 /// The longest wait that a host may ask for. Beyond it we rather ask again.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
@@ -137,6 +142,8 @@ async fn upgrade(endpoint: &Endpoint, path: &str, message_bytes_max: usize) -> R
     let stream = dial(endpoint).await?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .max_message_size(Some(message_bytes_max))
         .max_frame_size(Some(message_bytes_max));
     let connector = if endpoint.is_tls() { Connector::Rustls(tls()) } else { Connector::Plain };
