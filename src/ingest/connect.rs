@@ -127,12 +127,20 @@ impl Request<'_> {
             (endpoint, path) =
                 location.and_then(|to| endpoint.redirected(to)).ok_or(ConnectError::Redirect)?;
             // Without our query the stream would begin at its end, and what lies between would be lost.
-            if let (false, Some((_, query))) = (path.contains('?'), self.path.split_once('?')) {
-                path = format!("{path}?{query}");
-            }
+            path = with_query(&path, &self.path);
             redirected(&endpoint);
         }
         Err(ConnectError::Redirect)
+    }
+}
+
+/// A path with the query of another, unless it says where to begin itself.
+fn with_query(path: &str, asked: &str) -> String {
+    let Some((_, query)) = asked.split_once('?') else { return path.to_owned() };
+    match path.split_once('?') {
+        None => format!("{path}?{query}"),
+        Some((_, own)) if own.split('&').any(|pair| pair.starts_with("cursor=")) => path.to_owned(),
+        Some(_) => format!("{path}&{query}"),
     }
 }
 
