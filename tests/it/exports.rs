@@ -1,7 +1,9 @@
 //! Repository exports: whole repositories in CAR files, put together from the blocks of a recording.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 
 use guestlist::codec::cbor::Reader;
@@ -322,4 +324,20 @@ fn an_export_that_came_too_early_is_used_when_it_is_given_again() {
 /// The block, if it is a signed commit.
 fn commit_of((_, bytes): (Cid, Vec<u8>)) -> Option<Vec<u8>> {
     SignedCommit::decode(&bytes).is_ok().then_some(bytes)
+}
+
+#[test]
+fn an_export_that_can_be_read_only_once_is_an_error_that_says_so() {
+    let (_dir, _, bytes) = small();
+    let dir = tempdir().unwrap();
+    let mut command = crate::harness::guestlist();
+    command.args(["replay", "--data-dir"]).arg(dir.path().join("data")).arg("-");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    // It may have had enough before all of it is written.
+    let _ = process.stdin.take().unwrap().write_all(&bytes);
+    let output = process.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("has to be a file"), "{said}");
 }
