@@ -330,6 +330,23 @@ fn a_time_in_the_future_does_not_take_the_cursor_there() {
     assert_eq!(following.status().connection, Connection::Connected);
 }
 
+#[test]
+fn a_stop_does_not_wait_for_a_dictionary() {
+    let lines = [line(TIME, 1, "a")];
+    let (dictionary, _) = dictionary_of(&medium().0);
+    let served = compressed(&lines, &dictionary);
+    let host = Host::start(move |asked| match asked.parameter("id") {
+        Some(_) => vec![Act::Mute],
+        None => vec![Act::Binary(served[0].1.clone()), Act::Stay],
+    });
+    let settings = Settings { compress: true, ..jetstream_at(&host) };
+    let mut following = Following::one(Plan::Jetstream(settings));
+    following.until("the request", |_| host.asked().len() == 2);
+    let begun = std::time::Instant::now();
+    following.stop();
+    assert!(begun.elapsed() < impatient().connect / 4, "{:?}", begun.elapsed());
+}
+
 /// How many records are stored.
 fn records(following: &Following) -> u64 {
     guestlist::filing::totals(&*following.store.snapshot()).unwrap().records.iter().sum()
