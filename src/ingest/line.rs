@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::live::Ended;
 use super::outlet::{Outlet, QUIET_MESSAGES_MAX};
+use super::seldom::Seldom;
 use super::watch::Watch;
 use crate::codec::Reject;
 use crate::codec::event::{Body, Event, Message};
@@ -50,6 +51,7 @@ pub(super) struct Line {
     dealt: u64,
     heard: Option<Heard>,
     sampled: Option<Instant>,
+    said: Seldom,
     quiet_ticks: u32,
 }
 
@@ -72,6 +74,7 @@ impl Line {
             dealt: 0,
             heard: None,
             sampled: None,
+            said: Seldom::default(),
             quiet_ticks: 0,
         })
     }
@@ -102,10 +105,13 @@ impl Line {
         self.report(|status| status.met(anomaly));
     }
 
-    /// Notes, loudly, that something may be missing.
-    pub(super) fn missed(&self, anomaly: Anomaly, why: &str) {
-        let source = self.name();
-        tracing::warn!(source, cursor = self.cursor, "{why}: something may be missing from here on");
+    /// Notes, loudly, that something may be missing. A host can make it so a thousand times a second, and the log
+    /// is not for that: each is counted, and now and then one is said.
+    pub(super) fn missed(&mut self, anomaly: Anomaly, why: &str) {
+        if let Some(unsaid) = self.said.again(Instant::now()) {
+            let (source, cursor) = (self.name(), self.cursor);
+            tracing::warn!(source, cursor, unsaid, "{why}: something may be missing from here on");
+        }
         self.report(|status| {
             status.met(anomaly);
             status.missed += 1;
