@@ -164,7 +164,7 @@ async fn keep_connected<S: Stream>(
     let mut oversize = Oversize::default();
     while !stop.is_cancelled() {
         stream.line().report(|status| status.connection = Connection::Connecting);
-        let dealt = stream.line().dealt();
+        let advances = stream.line().advances();
         let next = match open(&mut stream, oversize.limit(), patience, stop).await {
             None => Next::End,
             Some(Err(error)) => refused(&mut stream, &error),
@@ -175,7 +175,7 @@ async fn keep_connected<S: Stream>(
                 after(&mut stream, read, ended, patience, stop).await
             }
         };
-        if stream.line().dealt() > dealt {
+        if stream.line().advances() > advances {
             backoff.reset();
         }
         match next {

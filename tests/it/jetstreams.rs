@@ -331,6 +331,19 @@ fn a_time_in_the_future_does_not_take_the_cursor_there() {
 }
 
 #[test]
+fn a_host_that_closes_after_what_was_had_before_is_asked_less_and_less_often() {
+    let (time, text) = line(TIME, 1, "a");
+    let host = Host::start(move |_| vec![Act::Text(text.clone()), Act::Close(1001)]);
+    let begun = std::time::Instant::now();
+    let following = Following::one(Plan::Jetstream(jetstream_at(&host)));
+    following.until("many attempts", |_| host.asked().len() >= 40);
+    assert_eq!(following.cursor(), Some(time));
+    // The waits are 2, 4, 8, 16 and 32 milliseconds, then 50, and each is cut by half at most.
+    let least = std::time::Duration::from_millis(30 * 25);
+    assert!(begun.elapsed() > least, "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_stop_does_not_wait_for_a_dictionary() {
     let lines = [line(TIME, 1, "a")];
     let (dictionary, _) = dictionary_of(&medium().0);
