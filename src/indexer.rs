@@ -120,7 +120,7 @@ impl Indexer {
             for delivery in batch {
                 let source = source(&mut self.sources, &mut rows, &delivery.source)?;
                 tally.add(&delivery.tally);
-                let repeats = repeats(source, delivery.progress);
+                let repeats = repeats(source, delivery);
                 if let Some((position, event)) = delivery.event.as_ref().filter(|_| !repeats) {
                     let is_new = source.cursor.is_none_or(|cursor| cursor < *position);
                     let from = reduce::From { source: source.id, position: *position, is_new };
@@ -186,8 +186,10 @@ impl Waiting {
 }
 
 /// Whether a delivery is of a part of a dump that was decided in another run.
-fn repeats(source: &Source, progress: Progress) -> bool {
-    match progress {
+fn repeats(source: &Source, delivery: &Delivery) -> bool {
+    match delivery.progress {
+        // A state can be told again: the account may not have been active the first time.
+        Progress::Dump { .. } if matches!(delivery.event, Some((_, Event::Export(_)))) => false,
         Progress::Dump { offset, .. } => offset <= source.high_water,
         // A live source passes on what lies beyond its cursor, or can be applied again.
         Progress::Live { .. } => false,

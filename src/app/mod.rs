@@ -152,14 +152,19 @@ async fn idle_after(
     announced: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let ended = async {
-        let read = tokio::select! {
-            read = reader => read?,
-            // It ends before the readers do only if it failed, and they would hear of that late.
-            written = &mut *writer => return written?,
-        };
-        // The writer ends when the readers do, unless it failed; that error says more.
-        writer.await??;
-        read
+        tokio::select! {
+            read = &mut *reader => {
+                // The writer ends when the readers do, unless it failed; that error says more.
+                writer.await??;
+                read?
+            }
+            // It ends before the readers do if it failed, and they would hear of that late; or a moment before
+            // them, when they have let go of the queue and not yet said why.
+            written = &mut *writer => {
+                written??;
+                reader.await?
+            }
+        }
     };
     tokio::try_join!(ended, announced)?;
     std::future::pending().await
@@ -213,5 +218,24 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::idle_after;
+
+    #[tokio::test]
+    async fn what_stopped_the_readers_is_heard_when_the_writer_is_done_before_them() {
+        let mut reader = tokio::spawn(async {
+            tokio::task::yield_now().await;
+            anyhow::bail!("a dump cannot be read")
+        });
+        let mut writer = tokio::spawn(async { anyhow::Ok(()) });
+        let idle = idle_after(&mut reader, &mut writer, async { Ok(()) });
+        let ended = tokio::time::timeout(Duration::from_secs(10), idle).await;
+        assert_eq!(ended.unwrap().unwrap_err().to_string(), "a dump cannot be read");
     }
 }

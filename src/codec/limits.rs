@@ -51,8 +51,12 @@ pub const JSON_DEPTH_PARSED_MAX: usize = 100;
 /// repositories known have a few hundred thousand.
 pub const EXPORT_BLOCKS_MAX: usize = 4_000_000;
 
-/// Bytes of wanted records in one repository export, which are applied in one go: a hundred thousand records of
-/// the usual size.
+/// Bytes of a key in a repository's tree: what other implementations allow. A path has 830 at most. Without a limit
+/// a node of a few megabytes could hold keys that share their beginnings and have gigabytes together.
+pub const MST_KEY_BYTES_MAX: usize = 1024;
+
+/// Bytes of wanted records in one repository export, with a thousand for each, which are applied in one go: some
+/// forty thousand records of the usual size.
 pub const EXPORT_RECORD_BYTES_MAX: usize = 64_000_000;
 
 /// The greatest `seq`: every JSON reader knows it exactly. The event-stream spec's limit.

@@ -11,6 +11,7 @@ use serde_bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::cbor;
+use super::limits::MST_KEY_BYTES_MAX;
 use super::reject::Reject;
 use crate::syntax::Cid;
 
@@ -99,7 +100,11 @@ fn open(bytes: &[u8], layer: Option<u32>) -> Option<Vec<Ahead>> {
     }
     let mut before: Vec<u8> = Vec::new();
     for entry in wire.e {
-        let key = [before.get(..entry.p)?, entry.k].concat();
+        let shared = before.get(..entry.p)?;
+        if shared.len() + entry.k.len() > MST_KEY_BYTES_MAX {
+            return None;
+        }
+        let key = [shared, entry.k].concat();
         let common = before.iter().zip(&key).take_while(|(one, other)| one == other).count();
         if entry.p != common || key.is_empty() || depth(&key) != layer {
             return None;
@@ -305,6 +310,18 @@ mod tests {
             let below = tree.put(None, vec![plain(&low[0])]);
             tree.put(Some(below), vec![plain(&two_up)])
         });
+    }
+
+    #[test]
+    fn a_key_has_a_length_that_a_node_cannot_multiply() {
+        let long = |length: usize| {
+            let keys = (0..100).map(|n| format!("{n:04}/{}", "x".repeat(length - 5)).into_bytes());
+            keys.filter(|key| depth(key) == 0).take(1).collect::<Vec<_>>()
+        };
+        for (length, expected) in [(1024, Ok(long(1024))), (1025, Err(Reject::MstMalformed))] {
+            let (tree, root) = whole(&long(length));
+            assert_eq!(tree.keys(root), expected, "{length}");
+        }
     }
 
     #[test]

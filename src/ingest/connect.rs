@@ -26,6 +26,11 @@ const REDIRECTS_MAX: u32 = 5;
 /// one, which leaves the cache.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
+/// Bytes that are sent when there are so many, and that wait to be sent at most. All that we send is pings and
+/// answers to pings; without a limit those of a host that pings and does not read would pile up.
+const WRITE_BUFFER_BYTES: usize = 4 * 1024;
+const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024;
+
 /// The longest wait that a host may ask for. Beyond it we rather ask again.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
@@ -122,12 +127,20 @@ impl Request<'_> {
             (endpoint, path) =
                 location.and_then(|to| endpoint.redirected(to)).ok_or(ConnectError::Redirect)?;
             // Without our query the stream would begin at its end, and what lies between would be lost.
-            if let (false, Some((_, query))) = (path.contains('?'), self.path.split_once('?')) {
-                path = format!("{path}?{query}");
-            }
+            path = with_query(&path, &self.path);
             redirected(&endpoint);
         }
         Err(ConnectError::Redirect)
+    }
+}
+
+/// A path with the query of another, unless it says where to begin itself.
+fn with_query(path: &str, asked: &str) -> String {
+    let Some((_, query)) = asked.split_once('?') else { return path.to_owned() };
+    match path.split_once('?') {
+        None => format!("{path}?{query}"),
+        Some((_, own)) if own.split('&').any(|pair| pair.starts_with("cursor=")) => path.to_owned(),
+        Some(_) => format!("{path}&{query}"),
     }
 }
 
@@ -137,6 +150,8 @@ async fn upgrade(endpoint: &Endpoint, path: &str, message_bytes_max: usize) -> R
     let stream = dial(endpoint).await?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .max_message_size(Some(message_bytes_max))
         .max_frame_size(Some(message_bytes_max));
     let connector = if endpoint.is_tls() { Connector::Rustls(tls()) } else { Connector::Plain };

@@ -43,6 +43,12 @@ pub enum DumpError {
         /// The dump.
         path: PathBuf,
     },
+    /// A repository comes through a pipe.
+    #[error("a repository is read twice, and so has to be a file: {path} can be read only once")]
+    ReadOnce {
+        /// The dump.
+        path: PathBuf,
+    },
     /// A list of identities was given as a dump.
     #[error("{path} is a list of identities, not a dump: give it with --identities")]
     Identities {
@@ -132,8 +138,12 @@ impl Dump {
             Some((format, _)) => format,
             // A frame begins with the top byte of a length under five million, which is zero.
             None if reader.fill_buf().map_err(failed)?.first() == Some(&0) => Format::Frames,
+            None if is_car(reader.fill_buf().map_err(failed)?) => Format::Repository,
             None => Format::Jetstream,
         };
+        if format == Format::Repository && size.is_none() {
+            return Err(DumpError::ReadOnce { path: path.to_owned() });
+        }
         Ok((Self { path: path.to_owned(), format, reader, offset: 0, seekable: size.is_some() }, source))
     }
 
@@ -229,6 +239,13 @@ impl Dump {
         }
         Ok(Piece::TooLarge)
     }
+}
+
+/// Whether this is how a CAR begins: the length of its header in one byte or two, and the header, a map of two whose
+/// first key is `roots`.
+fn is_car(start: &[u8]) -> bool {
+    let header = b"\xa2\x65roots";
+    [1, 2].iter().any(|length| start.get(*length..).is_some_and(|rest| rest.starts_with(header)))
 }
 
 /// Passes over the rest of a line; returns its bytes, the newline included.

@@ -58,6 +58,8 @@ pub struct Jetstream {
     unpacker: Option<Unpacker>,
     /// The dictionary that is being fetched.
     wanted: Option<u32>,
+    /// The time of the last message of this connection that can be believed.
+    reached: Option<u64>,
     /// When the process began, in microseconds: a source that was never read begins here, so that nothing is
     /// lost when its first connection breaks before the first message.
     begun: u64,
@@ -67,7 +69,14 @@ impl Jetstream {
     pub(super) fn resume(settings: &Settings, store: &Store, wiring: &Wiring) -> Result<Self, StoreError> {
         let line = Line::resume(kind::JETSTREAM, settings.endpoint.to_string(), store, wiring)?;
         let unpacker = settings.dictionary.as_deref().and_then(Unpacker::new);
-        Ok(Self { settings: settings.clone(), line, unpacker, wanted: None, begun: micros(now()) })
+        Ok(Self {
+            settings: settings.clone(),
+            line,
+            unpacker,
+            wanted: None,
+            reached: None,
+            begun: micros(now()),
+        })
     }
 
     fn compressed(&mut self, bytes: &[u8]) -> ControlFlow<Ended> {
@@ -111,18 +120,23 @@ impl Jetstream {
             }
             _ => {}
         }
-        let sent = message.position;
         self.keep_out_of_the_future(&mut message);
+        let sent = self.reached;
         self.line.pass_on(message, || sent.and_then(|sent| i64::try_from(sent).ok()))
     }
 
     /// The time of a message may be whatever an operator's import made of it. One in the future would take the
-    /// cursor there, and every later message of an account would count as an earlier one.
-    fn keep_out_of_the_future(&self, message: &mut Message) {
-        let now = micros(now());
-        if message.position.is_some_and(|time| time > now.saturating_add(AHEAD_MICROS_MAX)) {
-            self.line.met(Anomaly::BadPosition);
-            message.position = Some(now);
+    /// cursor past everything that is still to come, and every later message of an account would count as an
+    /// earlier one. So it stands where the message before it stands, which is the same when it comes again.
+    fn keep_out_of_the_future(&mut self, message: &mut Message) {
+        let latest = micros(now()).saturating_add(AHEAD_MICROS_MAX);
+        match message.position {
+            Some(time) if time > latest => {
+                self.line.met(Anomaly::BadPosition);
+                message.position = self.reached;
+            }
+            Some(time) => self.reached = Some(time),
+            None => {}
         }
     }
 
@@ -155,7 +169,9 @@ impl Stream for Jetstream {
         JETSTREAM_LINE_BYTES_MAX
     }
 
-    fn opened(&mut self) {}
+    fn opened(&mut self) {
+        self.reached = None;
+    }
 
     fn take(&mut self, raw: Raw) -> ControlFlow<Ended> {
         match raw {

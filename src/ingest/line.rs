@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::live::Ended;
 use super::outlet::{Outlet, QUIET_MESSAGES_MAX};
+use super::seldom::Seldom;
 use super::watch::Watch;
 use crate::codec::Reject;
 use crate::codec::event::{Body, Event, Message};
@@ -46,10 +47,11 @@ pub(super) struct Line {
     cursor: Option<u64>,
     /// The cursor of the last delivery.
     delivered: Option<u64>,
-    /// Messages dealt with: what counts as progress of a connection.
-    dealt: u64,
+    /// Messages that brought it further: what counts as progress of a connection.
+    advances: u64,
     heard: Option<Heard>,
     sampled: Option<Instant>,
+    said: Seldom,
     quiet_ticks: u32,
 }
 
@@ -69,9 +71,10 @@ impl Line {
             reporter,
             cursor,
             delivered: cursor,
-            dealt: 0,
+            advances: 0,
             heard: None,
             sampled: None,
+            said: Seldom::default(),
             quiet_ticks: 0,
         })
     }
@@ -89,9 +92,9 @@ impl Line {
         self.cursor
     }
 
-    /// Messages dealt with so far.
-    pub(super) fn dealt(&self) -> u64 {
-        self.dealt
+    /// How often it came further: to a later position, or past a message that held it up.
+    pub(super) fn advances(&self) -> u64 {
+        self.advances
     }
 
     pub(super) fn report(&self, change: impl FnOnce(&mut Status)) {
@@ -102,10 +105,15 @@ impl Line {
         self.report(|status| status.met(anomaly));
     }
 
-    /// Notes, loudly, that something may be missing.
-    pub(super) fn missed(&self, anomaly: Anomaly, why: &str) {
-        let source = self.name();
-        tracing::warn!(source, cursor = self.cursor, "{why}: something may be missing from here on");
+    /// Notes, loudly, that something may be missing. A host can make it so a thousand times a second, and the log
+    /// is not for that: each is counted, and now and then one is said.
+    pub(super) fn missed(&mut self, anomaly: Anomaly, why: &str) {
+        // Past such a message it goes on, while the others bring it no further.
+        self.advances += u64::from(anomaly == Anomaly::PassedOver);
+        if let Some(unsaid) = self.said.again(Instant::now()) {
+            let (source, cursor) = (self.name(), self.cursor);
+            tracing::warn!(source, cursor, unsaid, "{why}: something may be missing from here on");
+        }
         self.report(|status| {
             status.met(anomaly);
             status.missed += 1;
@@ -131,10 +139,10 @@ impl Line {
         sent: impl FnOnce() -> Option<i64>,
     ) -> ControlFlow<Ended> {
         self.quiet_ticks = 0;
-        self.dealt += 1;
-        if message.body.is_ok() {
+        if message.body.is_ok() && self.cursor < message.position {
             // A message that says nothing well does not say well where it stands either.
-            self.cursor = self.cursor.max(message.position);
+            self.cursor = message.position;
+            self.advances += 1;
         }
         if self.sampled.is_none_or(|sampled| sampled.elapsed() >= SAMPLE_EVERY) {
             self.sampled = Some(Instant::now());

@@ -164,7 +164,7 @@ async fn keep_connected<S: Stream>(
     let mut oversize = Oversize::default();
     while !stop.is_cancelled() {
         stream.line().report(|status| status.connection = Connection::Connecting);
-        let dealt = stream.line().dealt();
+        let advances = stream.line().advances();
         let next = match open(&mut stream, oversize.limit(), patience, stop).await {
             None => Next::End,
             Some(Err(error)) => refused(&mut stream, &error),
@@ -172,10 +172,10 @@ async fn keep_connected<S: Stream>(
                 let (read, ended);
                 (stream, read, ended) = connection(stream, socket, patience, stop).await?;
                 oversize.note(&read);
-                after(&mut stream, read, ended, patience).await
+                after(&mut stream, read, ended, patience, stop).await
             }
         };
-        if stream.line().dealt() > dealt {
+        if stream.line().advances() > advances {
             backoff.reset();
         }
         match next {
@@ -268,7 +268,13 @@ fn decode<S: Stream>(mut stream: S, mut inbox: Inbox) -> (S, Ended) {
 }
 
 /// What follows from how a connection ended. What its content says comes before how the socket fared.
-async fn after<S: Stream>(stream: &mut S, read: ReadEnd, ended: Ended, patience: &Patience) -> Next {
+async fn after<S: Stream>(
+    stream: &mut S,
+    read: ReadEnd,
+    ended: Ended,
+    patience: &Patience,
+    stop: &CancellationToken,
+) -> Next {
     let (anomaly, words) = match (ended, read) {
         (Ended::WriterGone, _) => return Next::End,
         (Ended::Stop(words), _) => return Next::GiveUp(words),
@@ -276,7 +282,10 @@ async fn after<S: Stream>(stream: &mut S, read: ReadEnd, ended: Ended, patience:
         (Ended::Drop(anomaly, words), _) => (anomaly, words),
         (Ended::Fetch { path, bytes_max }, _) => {
             let endpoint = stream.endpoint().clone();
-            let got = fetch(&endpoint, &path, bytes_max, patience.connect).await;
+            let got = tokio::select! {
+                got = fetch(&endpoint, &path, bytes_max, patience.connect) => got,
+                () = stop.cancelled() => return Next::End,
+            };
             match got.map_err(|error| error.to_string()).and_then(|bytes| stream.fetched(bytes)) {
                 Ok(()) => return Next::Soon,
                 Err(why) => {

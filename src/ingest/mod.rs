@@ -19,6 +19,7 @@ mod outlet;
 pub mod relay;
 pub mod replay;
 mod repository;
+mod seldom;
 mod socket;
 pub mod watch;
 

@@ -1,5 +1,6 @@
 //! Where every source's messages go: counted, and handed to the writer.
 
+use super::live::shown;
 use super::watch::Watch;
 use crate::codec::Reject;
 use crate::codec::event::{Body, Event, Message};
@@ -54,7 +55,7 @@ impl Outlet {
                 None
             }
             Ok(Body::Info(name)) => {
-                tracing::info!(source = %self.source.name, ?name, "notice of the stream");
+                tracing::debug!(source = %self.source.name, name = shown(&name), "notice of the stream");
                 None
             }
             Err(reject) => {

@@ -27,6 +27,10 @@ use crate::codec::skim::split_path;
 use crate::codec::{Reject, mst};
 use crate::syntax::{Cid, RecordKey};
 
+/// What a record takes beside its bytes, here and in the batch that it ends in: millions of keys may name the
+/// same small block.
+const RECORD_OVERHEAD_BYTES: usize = 1_000;
+
 /// No repository came of a file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExportError {
@@ -69,7 +73,7 @@ pub(super) fn read(
         // As over the firehose: records are DAG-CBOR.
         let cid = Cid::try_from(cid).ok().filter(Cid::is_dag_cbor).ok_or(Reject::BadCid)?;
         let record = blocks.get(&cid)?;
-        bytes += record.len();
+        bytes += RECORD_OVERHEAD_BYTES + record.len();
         if bytes > EXPORT_RECORD_BYTES_MAX {
             return Err(Reject::ExportTooLarge.into());
         }

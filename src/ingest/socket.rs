@@ -53,7 +53,11 @@ pub(super) async fn read(
             () = inlet.closed() => break ReadEnd::Refused,
             read = socket.next() => read,
             _ = pings.tick() => {
-                if !matches!(timeout(patience.silence, socket.send(Message::Ping(Bytes::new()))).await, Ok(Ok(()))) {
+                let sent = tokio::select! {
+                    sent = timeout(patience.silence, socket.send(Message::Ping(Bytes::new()))) => sent,
+                    () = stop.cancelled() => break ReadEnd::Stopped,
+                };
+                if !matches!(sent, Ok(Ok(()))) {
                     break ReadEnd::Broken("a ping could not be sent".to_owned());
                 }
                 continue;

@@ -1,7 +1,9 @@
 //! Repository exports: whole repositories in CAR files, put together from the blocks of a recording.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 
 use guestlist::codec::cbor::Reader;
@@ -19,7 +21,7 @@ use serde_json::json;
 use tempfile::tempdir;
 use tokio_util::sync::CancellationToken;
 
-use crate::frames::{Block, car};
+use crate::frames::{Block, account, car, changed, frame, text};
 use crate::harness::{check, content, dump, frames, replay};
 
 /// A repository as far as a recording has it.
@@ -297,4 +299,45 @@ fn an_export_is_a_source_of_a_daemon_too_and_is_not_compressed() {
     let output = crate::harness::guestlist().arg("replay").arg(&compressed).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains(".car"));
+}
+
+#[test]
+fn an_export_that_came_too_early_is_used_when_it_is_given_again() {
+    let (_dir, path, bytes) = small();
+    let did = SignedCommit::decode(&blocks_of(&bytes).into_iter().find_map(commit_of).unwrap()).unwrap().did;
+    let dir = tempdir().unwrap();
+    let store = dir.path().join("store");
+    let told = |name: &str, seq: u64, active: bool, time: &str| {
+        let said = account(did.as_str(), seq, active, None);
+        let said = changed(said, "time", Some(text(time)));
+        write_frames(dir.path(), name, &[frame("#account", &said)])
+    };
+    let off = told("off.frames", 1, false, "2026-01-01T00:00:00Z");
+    let on = told("on.frames", 2, true, "2026-01-02T00:00:00Z");
+    let early = replay(&store, &[off, path.clone()], &[]);
+    assert_eq!((&early["applied"], &early["skipped"]), (&json!(0), &json!(1)), "the account is not active");
+    let late = replay(&store, &[on, path], &[]);
+    assert_eq!((&late["applied"], &late["skipped"]), (&json!(1), &json!(0)));
+    check(&store);
+}
+
+/// The block, if it is a signed commit.
+fn commit_of((_, bytes): (Cid, Vec<u8>)) -> Option<Vec<u8>> {
+    SignedCommit::decode(&bytes).is_ok().then_some(bytes)
+}
+
+#[test]
+fn an_export_that_can_be_read_only_once_is_an_error_that_says_so() {
+    let (_dir, _, bytes) = small();
+    let dir = tempdir().unwrap();
+    let mut command = crate::harness::guestlist();
+    command.args(["replay", "--data-dir"]).arg(dir.path().join("data")).arg("-");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    // It may have had enough before all of it is written.
+    let _ = process.stdin.take().unwrap().write_all(&bytes);
+    let output = process.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("has to be a file"), "{said}");
 }

@@ -32,6 +32,8 @@ pub(crate) enum Act {
     Close(u16),
     /// Drops the connection in the middle.
     Cut,
+    /// Takes the request and never answers it.
+    Mute,
     /// Keeps the connection and neither reads nor writes.
     Freeze,
     /// Keeps the connection and answers pings until the client goes.
@@ -161,6 +163,9 @@ async fn serve(
         stream.write_all(body).await.ok()?;
         return stream.shutdown().await.ok();
     }
+    if let Some(Act::Mute) = acts.first() {
+        return freeze().await;
+    }
     upgrade(&mut stream, &head).await?;
     let config = WebSocketConfig::default().max_write_buffer_size(64 << 20);
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
@@ -194,7 +199,7 @@ async fn upgrade(stream: &mut TcpStream, head: &str) -> Option<()> {
 
 async fn perform(socket: &mut WebSocketStream<TcpStream>, act: Act, pings: &Mutex<usize>) -> Option<()> {
     match act {
-        Act::Answer(..) => panic!("an answer comes first"),
+        Act::Answer(..) | Act::Mute => panic!("an answer, or none, comes first"),
         Act::Binary(bytes) => socket.send(Message::binary(bytes)).await.ok(),
         Act::Text(text) => socket.send(Message::text(text)).await.ok(),
         Act::Garbage(bytes) => socket.get_mut().write_all(&bytes).await.ok(),
@@ -209,16 +214,18 @@ async fn perform(socket: &mut WebSocketStream<TcpStream>, act: Act, pings: &Mute
             None
         }
         Act::Cut => None,
-        Act::Freeze => {
-            // As long as the test lives.
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-            None
-        }
+        Act::Freeze => freeze().await,
         Act::Stay => {
             stay(socket, pings).await;
             None
         }
     }
+}
+
+/// Does nothing for as long as the test lives.
+async fn freeze() -> Option<()> {
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    None
 }
 
 /// Reads, which answers pings, until the client goes.

@@ -323,11 +323,86 @@ fn a_time_in_the_future_does_not_take_the_cursor_there() {
         acts
     });
     let following = Following::one(Plan::Jetstream(jetstream_at(&host)));
-    following.until("both", |it| it.status().messages == 2 && it.cursor() > Some(TIME));
-    assert!(following.cursor() < Some(now + 3_600_000_000));
+    following.until("both", |it| records(it) == 2);
+    assert_eq!(following.cursor(), Some(TIME), "it says nothing of what lies between");
     assert_eq!(following.anomalies(), BTreeMap::from([("bad-position", 1)]));
-    assert_eq!(records(&following), 2);
-    assert_eq!(following.status().connection, Connection::Connected);
+    let status = following.status();
+    assert_eq!(status.connection, Connection::Connected);
+    assert!(status.lag_seconds(i64::try_from(now).unwrap()) > Some(0), "nor of how late it is");
+}
+
+#[test]
+fn what_follows_a_time_in_the_future_is_not_lost_with_the_connection() {
+    let now = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap();
+    let lines = [line(TIME, 1, "a"), line(now + 86_400_000_000, 2, "b"), line(TIME + 9_000_000, 3, "c")];
+    let host = Host::start(move |asked| {
+        let mut acts = from_cursor(&lines, asked.cursor().unwrap());
+        if asked.number == 0 {
+            acts.truncate(2);
+            acts.push(Act::Cut);
+        }
+        acts.push(Act::Stay);
+        acts
+    });
+    let following = Following::one(Plan::Jetstream(jetstream_at(&host)));
+    following.until("the second connection", |it| host.asked().len() == 2 && it.status().messages >= 3);
+    following.until_stored(TIME + 9_000_000);
+    assert_eq!(records(&following), 3);
+}
+
+#[test]
+fn an_account_event_from_the_future_does_not_outlast_the_one_after_it() {
+    let now = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap();
+    let account = |time: u64, active: bool| {
+        let said = json!({ "did": did(0), "active": active, "time": "2026-01-01T00:00:00Z" });
+        (time, json!({ "did": did(0), "time_us": time, "kind": "account", "account": said }).to_string())
+    };
+    let lines = [
+        line(TIME, 1, "a"),
+        account(now + 86_400_000_000, false),
+        account(TIME + 1, true),
+        line(TIME + 2, 2, "b"),
+    ];
+    let host = Host::start(move |asked| {
+        let mut acts = from_cursor(&lines, asked.cursor().unwrap());
+        acts.push(if asked.number < 2 { Act::Cut } else { Act::Stay });
+        acts
+    });
+    let following = Following::one(Plan::Jetstream(jetstream_at(&host)));
+    following.until("three connections", |it| it.status().messages == 12);
+    following.until("the last of it", |it| it.cursor() == Some(TIME + 2));
+    let totals = guestlist::filing::totals(&*following.store.snapshot()).unwrap();
+    assert_eq!((totals.inactive, records(&following)), (0, 2));
+}
+
+#[test]
+fn a_host_that_closes_after_what_was_had_before_is_asked_less_and_less_often() {
+    let (time, text) = line(TIME, 1, "a");
+    let host = Host::start(move |_| vec![Act::Text(text.clone()), Act::Close(1001)]);
+    let begun = std::time::Instant::now();
+    let following = Following::one(Plan::Jetstream(jetstream_at(&host)));
+    following.until("many attempts", |_| host.asked().len() >= 40);
+    assert_eq!(following.cursor(), Some(time));
+    // The waits are 2, 4, 8, 16 and 32 milliseconds, then 50, and each is cut by half at most.
+    let least = std::time::Duration::from_millis(30 * 25);
+    assert!(begun.elapsed() > least, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_dictionary() {
+    let lines = [line(TIME, 1, "a")];
+    let (dictionary, _) = dictionary_of(&medium().0);
+    let served = compressed(&lines, &dictionary);
+    let host = Host::start(move |asked| match asked.parameter("id") {
+        Some(_) => vec![Act::Mute],
+        None => vec![Act::Binary(served[0].1.clone()), Act::Stay],
+    });
+    let settings = Settings { compress: true, ..jetstream_at(&host) };
+    let mut following = Following::one(Plan::Jetstream(settings));
+    following.until("the request", |_| host.asked().len() == 2);
+    let begun = std::time::Instant::now();
+    following.stop();
+    assert!(begun.elapsed() < impatient().connect / 4, "{:?}", begun.elapsed());
 }
 
 /// How many records are stored.

@@ -17,6 +17,7 @@ mod documents;
 mod engines;
 mod exports;
 mod faults;
+mod floods;
 mod following;
 mod frames;
 mod grades;

@@ -119,6 +119,7 @@ fn a_position_is_stored_at_the_end_and_now_and_then_though_nothing_happens() {
         Delivery { tally, ..delivery(offset, offset, false, None) }
     };
     let mut commits = 0;
+    let count = |turn: Turn<'_>| commits += u64::from(matches!(turn, Turn::Committed { .. }));
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for delivery in [quiet(1, 100_000), quiet(2, 1)] {
@@ -127,7 +128,6 @@ fn a_position_is_stored_at_the_end_and_now_and_then_though_nothing_happens() {
                 sleep(PATIENCE);
             }
         });
-        let count = |turn: Turn<'_>| commits += u32::from(matches!(turn, Turn::Committed { .. }));
         Indexer::new(store.clone(), 1000).unwrap().run(&receiver, count).unwrap();
     });
     assert_eq!(commits, 2, "after very many messages, and at the end");

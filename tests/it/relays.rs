@@ -473,6 +473,16 @@ fn redirects_are_followed_a_few_times_with_the_cursor() {
 }
 
 #[test]
+fn a_redirect_with_a_query_of_its_own_does_not_lose_the_cursor() {
+    let frames = events(1..=6);
+    let there = Host::of(frames.clone());
+    let to = format!("http://{}/elsewhere?shard=2", there.address);
+    let here = Host::start(move |_| vec![Act::Answer(302, vec![("Location", to.clone())], vec![])]);
+    assert_follows(&here, &frames, &[("redirected", 1)], &[]);
+    assert_eq!(there.asked()[0].path, "/elsewhere?shard=2&cursor=0");
+}
+
+#[test]
 fn a_host_that_is_busy_is_asked_again_when_it_says() {
     let frames = events(1..=6);
     let served = frames.clone();
