@@ -10,18 +10,16 @@ use crate::http::error::Failure;
 use crate::http::listing::{DecidedItem, Listing, round_of};
 use crate::http::page::{Paging, Step};
 use crate::records::{Body, Kind};
-use crate::rules::authority::signups_of;
 use crate::syntax::{AtUri, Did, RecordKey};
 use crate::tables::keys::{
-    Key, RecordId, RoundId, RoundRecordKey, SignupKey, StandingKey, write_collection, write_round,
-    write_round_author,
+    Key, RecordId, RoundId, RoundRecordKey, write_collection, write_round, write_round_author,
 };
 use crate::tables::view::{Range, ReadRows, Rows, RowsError, key_of, prefix_of};
-use crate::tables::{Records, Signups, Standings};
+use crate::tables::{Records, Signups};
 
 /// Signups of one person to one round that are put in order in memory. Who has more is gone through by all
 /// that they ever signed up to, a page at a time.
-const SIGNUPS_SORTED_MAX: u32 = 1_000;
+const SIGNUPS_SORTED_MAX: usize = 1_000;
 
 /// A page of signups.
 #[derive(Serialize)]
@@ -68,58 +66,72 @@ fn in_order<'a>(
     author: Option<&Did>,
     after: Option<RoundRecordKey>,
 ) -> impl Iterator<Item = Place> + 'a {
-    let of =
-        |round: &RoundId, author: &Did| prefix_of::<Signups>(|key| write_round_author(round, author, key));
-    let mut authors = match author {
-        Some(author) => of(&round, author),
+    let mut range = match author {
+        Some(author) => by(&round, author),
         None => prefix_of::<Signups>(|key| write_round(&round, key)),
     };
     if let Some(after) = &after {
-        authors.start = of(&round, &after.author).start;
+        range.start = by(&round, &after.author).start;
     }
-    let authors = rows.scan_groups::<Signups>(authors, move |key| of(&key.round, &key.author));
-    authors.flat_map(move |row| {
-        let places = row.and_then(|(key, _)| {
-            let after = after.as_ref().filter(|after| after.author == key.author);
-            of_author(rows, &round, key, after.map(|after| &after.rkey))
-        });
-        places.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+    let mut signups = rows.scan::<Signups>(range.clone()).peekable();
+    let authors = std::iter::from_fn(move || {
+        let first = match signups.next()? {
+            Ok((key, _)) => key,
+            Err(error) => return Some(Err(error)),
+        };
+        let author = first.author;
+        let mut keys = vec![first.rkey];
+        while let Some(Ok((key, _))) =
+            signups.next_if(|row| matches!(row, Ok((key, _)) if key.author == author))
+        {
+            keys.push(key.rkey);
+            if keys.len() > SIGNUPS_SORTED_MAX {
+                let start = by(&round, &author).end.unwrap_or_default();
+                signups = rows.scan::<Signups>(Range { start, end: range.end.clone() }).peekable();
+                break;
+            }
+        }
+        Some(Ok((round.clone(), author, keys)))
+    });
+    authors.flat_map(move |found| match found {
+        Ok((round, author, keys)) => {
+            let after = after.as_ref().filter(|after| after.author == author);
+            of_author(rows, round, author, keys, after.map(|after| &after.rkey))
+        }
+        Err(error) => Box::new(std::iter::once(Err(error))),
     })
 }
 
-/// The signups of one person to a round by record key, from after a key on; `first` is one of them.
+/// The keys of one person's signups to a round.
+fn by(round: &RoundId, author: &Did) -> Range {
+    prefix_of::<Signups>(|key| write_round_author(round, author, key))
+}
+
+/// The signups of one person to a round by record key, from after a key on. `keys` has all of them, or more than
+/// are put in order.
 fn of_author<'a>(
     rows: &'a dyn Rows,
-    round: &RoundId,
-    first: SignupKey,
+    round: RoundId,
+    author: Did,
+    mut keys: Vec<RecordKey>,
     after: Option<&RecordKey>,
-) -> Result<Box<dyn Iterator<Item = Place> + 'a>, RowsError> {
-    let (round, author) = (round.clone(), first.author);
-    let standing = rows.get::<Standings>(&StandingKey { did: author.clone(), round: round.clone() })?;
-    let count = standing.map_or(0, |standing| standing.signups);
-    if count > SIGNUPS_SORTED_MAX {
-        let places = rows.scan::<Records>(signups_to_anything(&author, after)).map(move |row| {
+) -> Box<dyn Iterator<Item = Place> + 'a> {
+    if keys.len() > SIGNUPS_SORTED_MAX {
+        return Box::new(rows.scan::<Records>(signups_to_anything(&author, after)).map(move |row| {
             let (id, record) = row?;
             let named = match &record.body {
                 Some(Body::Signup(signup)) => RoundId::from_uri(&signup.round),
                 _ => None,
             };
             Ok((place(&round, &id), (named.as_ref() == Some(&round)).then_some(id)))
-        });
-        return Ok(Box::new(places));
+        }));
     }
-    let mut keys = if count == 1 {
-        vec![first.rkey]
-    } else {
-        let signups = signups_of(rows, &round, &author, None);
-        signups.map(|row| Ok(row?.0.rkey)).collect::<Result<Vec<_>, RowsError>>()?
-    };
     keys.retain(|key| after.is_none_or(|after| after < key));
     keys.sort();
-    Ok(Box::new(keys.into_iter().map(move |rkey| {
+    Box::new(keys.into_iter().map(move |rkey| {
         let id = RecordId { did: author.clone(), kind: Kind::Signup, rkey };
         Ok((place(&round, &id), Some(id)))
-    })))
+    }))
 }
 
 fn signups_to_anything(author: &Did, after: Option<&RecordKey>) -> Range {
