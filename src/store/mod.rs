@@ -19,6 +19,8 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub use self::sled::Sled;
 use engine::{Engine, EngineError};
@@ -29,6 +31,9 @@ use crate::tables::view::{Changes, Overlay, Rows, RowsError};
 
 /// The file whose lock says that the directory is in use; it holds the owner's process number.
 const LOCK_FILE: &str = "lock";
+/// How long a lock may be held before it is somebody's. A process that is being started has what its parent had
+/// open until it runs its own program, locks that were given up meanwhile among it.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 /// The engine's own directory.
 const ENGINE_DIR: &str = "sled";
 
@@ -198,7 +203,13 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join(LOCK_FILE);
     let mut file =
         File::options().create(true).read(true).write(true).truncate(false).open(path).map_err(at)?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    let asked = Instant::now();
+    while matches!(locked, Err(TryLockError::WouldBlock)) && asked.elapsed() < LOCK_PATIENCE {
+        thread::sleep(LOCK_PATIENCE / 20);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut owner = String::new();

@@ -17,12 +17,14 @@ use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sled::IVec;
 
+use super::LOCK_PATIENCE;
 use super::engine::{Engine, EngineError};
 use super::escape::{escaped, unescaped};
 use super::generations::{Generations, Visit};
@@ -104,7 +106,7 @@ impl Sled {
         let half = cache_bytes / 2;
         let config =
             sled::Config::new().path(dir).cache_capacity(half).flush_every_ms(Some(FLUSH_INTERVAL_MS));
-        let tree = config.open().map_err(|source| EngineError::new("open its files", source))?;
+        let tree = open_tree(&config).map_err(|source| EngineError::new("open its files", source))?;
         if !has_journal {
             escape_keys(&tree).map_err(|source| EngineError::new("write its keys anew", source))?;
         }
@@ -122,6 +124,22 @@ impl Sled {
         // Everything is made by now: the names must survive as the contents will.
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(opened)?;
         Ok(Self { tree, generations: Generations::default(), durable: Mutex::new(durable) })
+    }
+}
+
+/// Opens a tree, also where its own lock is held for a moment more by a process that is being started.
+fn open_tree(config: &sled::Config) -> sled::Result<sled::Db> {
+    let asked = Instant::now();
+    loop {
+        match config.open() {
+            // It has no other kind for a lock.
+            Err(sled::Error::Io(error))
+                if error.kind() == io::ErrorKind::Other && asked.elapsed() < LOCK_PATIENCE =>
+            {
+                thread::sleep(LOCK_PATIENCE / 20);
+            }
+            opened => return opened,
+        }
     }
 }
 
