@@ -43,6 +43,10 @@ const BLOB_DIR: &str = "blobs";
 /// How the name of a file ends in which sled writes down where its pages are, until it is whole.
 const UNFINISHED: &str = "generating";
 
+/// A key that no row has, whose first byte is a letter, and no escaped one. It says, until there is a journal,
+/// that the keys are escaped already: an opening may be cut short between the two.
+const ESCAPED: [u8; 2] = [255; 2];
+
 /// The name of our own file among sled's.
 const JOURNAL_FILE: &str = "journal";
 
@@ -117,6 +121,8 @@ impl Sled {
         let journal =
             Journal::open(&dir.join(JOURNAL_FILE), |changes| tree.write(&changes).map_err(io::Error::other));
         let journal = journal.map_err(|source| EngineError::new("read its journal", source))?;
+        // Now that there is a journal it says the same.
+        tree.tree.remove(ESCAPED).map_err(|source| EngineError::new("write its keys anew", source))?;
         let mut durable = Durable { journal, data_file, blobs, unfinished: false };
         if durable.journal.bytes() > 0 {
             durable.checkpoint(&tree.tree)?;
@@ -145,12 +151,16 @@ fn open_tree(config: &sled::Config) -> sled::Result<sled::Db> {
 
 /// Escapes the keys of a tree from before there was a journal, which were given to sled as they are.
 fn escape_keys(tree: &sled::Db) -> sled::Result<()> {
+    if tree.contains_key(ESCAPED)? {
+        return Ok(());
+    }
     let raw = tree.iter().filter(|row| row.as_ref().map_or(true, |(key, _)| *escaped(key) != **key));
     let rows: Vec<(IVec, IVec)> = raw.collect::<Result<_, _>>()?;
     let mut batch = sled::Batch::default();
     // All of them first: what one is called now may be what another was called.
     rows.iter().for_each(|(key, _)| batch.remove(key));
     rows.iter().for_each(|(key, value)| batch.insert(&*escaped(key), value));
+    batch.insert(&ESCAPED, &[]);
     tree.apply_batch(batch)?;
     tree.flush().map(drop)
 }
@@ -329,7 +339,7 @@ impl Rows for Snapshot<'_> {
 mod tests {
     use std::collections::{BTreeMap, HashSet};
 
-    use super::{Changes, Direction, Engine, Range, Sled};
+    use super::{Changes, Direction, Engine, Range, Sled, escape_keys};
 
     #[test]
     fn a_checkpoint_syncs_what_is_written_beside_the_data_file() {
@@ -363,6 +373,8 @@ mod tests {
             [&b"a"[..], &[1, 254], &[1, 254, 0], &[1, 254, 254, 7], &[1, 255, 255, 255, 255, 2], &[255]];
         let tree = sled::open(dir.path()).unwrap();
         keys.iter().for_each(|key| assert_eq!(tree.insert(key, *key).unwrap(), None));
+        // An opening that was cut short before there was a journal.
+        escape_keys(&tree).unwrap();
         drop(tree);
         // The second time there is a journal, and nothing is escaped twice.
         for _ in 0..2 {
