@@ -10,7 +10,10 @@ pub mod event;
 pub mod frame;
 pub mod jetstream;
 pub mod json;
+pub mod key;
 pub mod limits;
+pub mod node;
+pub mod proof;
 mod reject;
 pub mod skim;
 

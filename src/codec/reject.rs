@@ -72,6 +72,14 @@ rejects! {
     CommitDidMismatch => "commit-did-mismatch",
     /// The signed commit has another rev than the message.
     CommitRevMismatch => "commit-rev-mismatch",
+    /// A node of the tree is not written in the one way it can be, or does not fit into the tree.
+    TreeMalformed => "tree-malformed",
+    /// What an operation says is not what the signed tree holds, or does not lead back to `prevData`.
+    ProofMismatch => "proof-mismatch",
+    /// Nodes that would show it are not in the message.
+    ProofIncomplete => "proof-incomplete",
+    /// The signature is not the account's.
+    BadSignature => "bad-signature",
     /// A line over `JETSTREAM_LINE_BYTES_MAX`.
     LineTooLarge => "line-too-large",
     /// A line is no JSON object of a Jetstream event.

@@ -25,4 +25,5 @@ mod recordings;
 mod replays;
 mod serving;
 mod tidy;
+mod trees;
 mod usage;
