@@ -87,7 +87,7 @@ fn is_next(account: &mut Account, from: From, commit: &Commit) -> bool {
 /// Moves the repository's state to after a commit.
 fn follow(account: &mut Account, commit: &Commit) {
     match commit.origin {
-        Origin::Firehose { since, data } => {
+        Origin::Firehose { since, data, .. } => {
             // Jetstream leaves out what nobody wanted, so a gap after it says nothing.
             account.marks.gap |= account.tracked && !account.rev_from_jetstream && since != account.rev;
             account.data = Some(data);

@@ -10,7 +10,7 @@ pub(crate) use history::{Mixture, Tree};
 
 use std::collections::HashMap;
 
-use guestlist::codec::event::{Account, Block, Commit, Event, Op, Origin, Write};
+use guestlist::codec::event::{Account, Block, Commit, Event, Op, Origin, Proof, Write};
 use guestlist::records::Kind;
 use guestlist::syntax::{Cid, Did, RecordKey, Tid};
 use guestlist::tables::keys::RecordId;
@@ -98,7 +98,7 @@ impl Network {
         let rev = tid(self.tick());
         let since = self.revs.insert(did.clone(), rev);
         let data = Cid::compute_dag_cbor(&rev.to_be_bytes());
-        let origin = Origin::Firehose { since, data };
+        let origin = Origin::Firehose { since, data, prev_data: None, proof: Proof::None };
         Event::Commit(Commit { did: did.clone(), rev, origin, ops: vec![op], damaged: Vec::new() })
     }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::claim::Claim;
 use super::reject::Reject;
 use crate::syntax::{Cid, Datetime, Did, RecordKey, Tid};
 
@@ -47,9 +48,24 @@ pub enum Origin {
         since: Option<Tid>,
         /// The CID of the tree's root node.
         data: Cid,
+        /// The root before this commit, where the message says it.
+        prev_data: Option<Cid>,
+        /// What its tree shows of its operations.
+        proof: Proof,
     },
     /// Jetstream, which tells neither.
     Jetstream,
+}
+
+/// What the tree of a commit shows of its operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// It was not looked at.
+    None,
+    /// They are in it, and undoing them leads back to the root before.
+    Inverted,
+    /// They are in it. What was there before is not told, as by hosts of an older kind.
+    Forward,
 }
 
 /// A change of one record in a wanted collection.
@@ -171,6 +187,15 @@ pub struct Message {
     pub position: Option<u64>,
     /// What it says, or why it is not used.
     pub body: Result<Body, Reject>,
+    /// The signature that the body rests on, where that is asked for; a body without one is believed as it is.
+    pub claim: Option<Claim>,
+}
+
+impl Message {
+    /// A message that rests on no signature.
+    pub(crate) fn new(position: Option<u64>, body: Result<Body, Reject>) -> Self {
+        Self { position, body, claim: None }
+    }
 }
 
 /// What a well-formed message says.

@@ -13,8 +13,9 @@ use serde_bytes::Bytes;
 
 use super::car::Car;
 use super::cbor::{self, Head, Malformed, Reader};
+use super::claim::Verify;
 use super::commit::SignedCommit;
-use super::event::{Account, Block, Body, Commit, Event, Interest, Message, Op, Origin, Sync, Write};
+use super::event::{Account, Block, Body, Commit, Event, Interest, Message, Op, Origin, Proof, Sync, Write};
 use super::limits::{
     COMMIT_BLOCKS_BYTES_MAX, COMMIT_OPS_MAX, FRAME_BYTES_MAX, FRAME_DEPTH_MAX, SYNC_BLOCKS_BYTES_MAX,
 };
@@ -23,20 +24,20 @@ use super::skim::{Skim, skim, split_path};
 use crate::syntax::{Cid, Datetime, Did, RecordKey, Tid};
 
 /// Decodes a frame. Blocks are opened only if something in it is wanted or its repository is watched.
-pub fn decode(frame: &[u8], interest: &impl Interest) -> Message {
+pub fn decode(frame: &[u8], interest: &impl Interest, verify: Verify) -> Message {
     match skim(frame, interest) {
         Skim::Unwanted { seq, repo } if !interest.watches(repo) => {
-            Message { position: Some(seq), body: Ok(Body::Uninteresting) }
+            Message::new(Some(seq), Ok(Body::Uninteresting))
         }
-        _ => decode_strictly(frame, interest),
+        _ => decode_strictly(frame, interest, verify),
     }
 }
 
 /// Decodes a frame without the fast look first.
-pub fn decode_strictly(frame: &[u8], interest: &impl Interest) -> Message {
+pub fn decode_strictly(frame: &[u8], interest: &impl Interest, _verify: Verify) -> Message {
     match split(frame).and_then(|(header, payload)| message(&header, payload, interest)) {
         Ok(message) => message,
-        Err(reject) => Message { position: None, body: Err(reject) },
+        Err(reject) => Message::new(None, Err(reject)),
     }
 }
 
@@ -162,26 +163,23 @@ fn message(header: &Header<'_>, payload: &[u8], interest: &impl Interest) -> Res
     match (header.op, header.t) {
         (1, Some("#commit")) => {
             let wire: CommitWire<'_> = fields(payload)?;
-            Ok(Message { position: Some(wire.seq), body: commit(&wire, interest) })
+            Ok(Message::new(Some(wire.seq), commit(&wire, interest)))
         }
         (1, Some("#sync")) => {
             let wire: SyncWire<'_> = fields(payload)?;
-            Ok(Message { position: Some(wire.seq), body: sync(&wire).map(Event::Sync).map(Body::Event) })
+            Ok(Message::new(Some(wire.seq), sync(&wire).map(Event::Sync).map(Body::Event)))
         }
         (1, Some("#identity")) => {
             let wire: IdentityWire<'_> = fields(payload)?;
-            Ok(Message {
-                position: Some(wire.seq),
-                body: did(wire.did).map(Event::Identity).map(Body::Event),
-            })
+            Ok(Message::new(Some(wire.seq), did(wire.did).map(Event::Identity).map(Body::Event)))
         }
         (1, Some("#account")) => {
             let wire: AccountWire<'_> = fields(payload)?;
-            Ok(Message { position: Some(wire.seq), body: account(wire).map(Event::Account).map(Body::Event) })
+            Ok(Message::new(Some(wire.seq), account(wire).map(Event::Account).map(Body::Event)))
         }
         (1, Some("#info")) => {
             let wire: InfoWire<'_> = fields(payload)?;
-            Ok(Message { position: None, body: Ok(Body::Info(wire.name.into())) })
+            Ok(Message::new(None, Ok(Body::Info(wire.name.into()))))
         }
         (1, Some(_)) => Err(Reject::UnknownType),
         (1, None) => Err(Reject::BadField),
@@ -228,7 +226,7 @@ fn commit(wire: &CommitWire<'_>, interest: &impl Interest) -> Result<Body, Rejec
     if let (true, Some(fault)) = (ops.is_empty(), damaged.first()) {
         return Err(*fault);
     }
-    let origin = Origin::Firehose { since, data: signed.data };
+    let origin = Origin::Firehose { since, data: signed.data, prev_data: None, proof: Proof::None };
     Ok(Body::Event(Event::Commit(Commit { did, rev: outer_rev, origin, ops, damaged })))
 }
 

@@ -66,14 +66,14 @@ fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(
 /// Decodes a line. The record is opened only if its collection is wanted.
 pub fn decode(line: &[u8], interest: &impl Interest) -> Message {
     if line.len() > JETSTREAM_LINE_BYTES_MAX {
-        return Message { position: None, body: Err(Reject::LineTooLarge) };
+        return Message::new(None, Err(Reject::LineTooLarge));
     }
     match serde_json::from_slice::<Wire<'_>>(line) {
         // The parser would take a list of the values in their order too.
         Ok(wire) if line.trim_ascii_start().starts_with(b"{") => {
-            Message { position: wire.time_us, body: body(&wire, interest) }
+            Message::new(wire.time_us, body(&wire, interest))
         }
-        _ => Message { position: None, body: Err(Reject::LineNotJson) },
+        _ => Message::new(None, Err(Reject::LineNotJson)),
     }
 }
 

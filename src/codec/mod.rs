@@ -6,13 +6,17 @@
 
 pub mod car;
 pub mod cbor;
+pub mod claim;
 pub mod commit;
 pub mod event;
 pub mod frame;
 pub mod jetstream;
 pub mod json;
+pub mod key;
 pub mod limits;
 pub mod mst;
+pub mod node;
+pub mod proof;
 mod reject;
 pub mod skim;
 

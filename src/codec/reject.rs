@@ -80,6 +80,16 @@ rejects! {
     CommitRevMismatch => "commit-rev-mismatch",
     /// A revision more than a few minutes ahead of the clock, from a live source.
     FutureRev => "future-rev",
+    /// What an operation says is not what the signed tree holds, or does not lead back to `prevData`.
+    ProofMismatch => "proof-mismatch",
+    /// Nodes that would show it are not in the message.
+    ProofIncomplete => "proof-incomplete",
+    /// The signature is not the account's.
+    BadSignature => "bad-signature",
+    /// The account does not exist, or its document has no key that signs.
+    NoSigningKey => "no-signing-key",
+    /// Which key the account has could not be found out in time.
+    IdentityUnresolved => "identity-unresolved",
     /// A line over `JETSTREAM_LINE_BYTES_MAX`.
     LineTooLarge => "line-too-large",
     /// A compressed Jetstream message cannot be decompressed, or is over `JETSTREAM_LINE_BYTES_MAX`.

@@ -6,6 +6,7 @@ use super::dump::{Dump, DumpError, Format, Piece};
 use super::outlet::{Outlet, QUIET_MESSAGES_MAX};
 use super::repository::{self, ExportError};
 use super::watch::Watch;
+use crate::codec::claim::Verify;
 use crate::codec::event::{Body, Event, Message};
 use crate::codec::{Reject, frame, jetstream};
 use crate::delivery::{Progress, Sender};
@@ -79,7 +80,7 @@ impl Replay {
 
     fn decode(&self, bytes: &[u8]) -> Message {
         match self.dump.format() {
-            Format::Frames => frame::decode(bytes, self.outlet.watch()),
+            Format::Frames => frame::decode(bytes, self.outlet.watch(), Verify::Off),
             Format::Jetstream => jetstream::decode(bytes, self.outlet.watch()),
             Format::Repository => refused(Reject::CarMalformed),
         }
@@ -99,7 +100,7 @@ impl Replay {
             Err(ExportError::Io(source)) => return Err(self.dump.failed(source)),
             Err(ExportError::Stopped) => return Ok(Ended::Stopped),
         };
-        let event = self.take(Message { position: None, body });
+        let event = self.take(Message::new(None, body));
         Ok(if self.deliver(event, true) { Ended::Finished } else { Ended::Stopped })
     }
 
@@ -130,5 +131,5 @@ impl Replay {
 }
 
 fn refused(reject: Reject) -> Message {
-    Message { position: None, body: Err(reject) }
+    Message::new(None, Err(reject))
 }

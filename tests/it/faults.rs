@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use guestlist::codec::claim::Verify;
 use guestlist::codec::event::Block;
 use guestlist::codec::frame as frames_codec;
 use guestlist::delivery::queue;
@@ -172,7 +173,7 @@ fn assert_covers_what_it_says(data_dir: &Path, name: &str, content: &[u8]) -> u6
     let dir = tempdir().unwrap();
     let undisturbed = indexed(&write(dir.path(), name, covered), 250);
     assert!(exported(&copy.store) == exported(&undisturbed), "at {} it shows something else", source.offset);
-    let position = |frame: &Vec<u8>| frames_codec::decode(frame, &Watch::default()).position;
+    let position = |frame: &Vec<u8>| frames_codec::decode(frame, &Watch::default(), Verify::Off).position;
     assert_eq!(source.cursor, frames(covered).iter().filter_map(position).max());
     source.offset
 }
@@ -533,7 +534,7 @@ fn fault_13_hostile_payloads_harm_no_neighbour() {
         *rejected.entry("block-missing").or_default() += 1;
         *rejected.entry("frame-too-large").or_default() += 1;
         for frame in [&frames[frames.len() - 3], &frames[frames.len() - 4]] {
-            let reject = frames_codec::decode(frame, &Watch::default()).body.unwrap_err();
+            let reject = frames_codec::decode(frame, &Watch::default(), Verify::Off).body.unwrap_err();
             *rejected.entry(reject.reason()).or_default() += 1;
         }
     }

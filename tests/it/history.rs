@@ -3,7 +3,7 @@
 //! A history is drawn as small numbers, so that a failure shrinks to few and simple moves, and is then
 //! played in a tiny world in which references often meet.
 
-use guestlist::codec::event::{self, Origin};
+use guestlist::codec::event::{self, Origin, Proof};
 use guestlist::codec::json;
 use guestlist::syntax::{Cid, Datetime, Did, RecordKey, Tid};
 use proptest::prelude::*;
@@ -217,7 +217,7 @@ impl World {
         let real = event::Commit {
             did: Did::parse(&did(who)).unwrap(),
             rev: tid(rev),
-            origin: Origin::Firehose { since: None, data },
+            origin: Origin::Firehose { since: None, data, prev_data: None, proof: Proof::None },
             ops: ops.into_iter().flatten().collect(),
             damaged: Vec::new(),
         };

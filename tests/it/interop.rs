@@ -1,11 +1,17 @@
 //! The public atproto interop suite, where it lies: `GUESTLIST_INTEROP` names its folder.
 //!
 //! The suite is not part of the project; the tests beside the code cover the same ground with vectors of
-//! their own. Parts that need what is not built yet (signatures, trees, proofs) are not run yet.
+//! their own.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use guestlist::codec::json;
+use guestlist::codec::key::PublicKey;
+use guestlist::codec::node::{layer_of, shared_len};
+use guestlist::codec::proof::Change;
 use guestlist::records::lexicon::{Lexicon, Lexicons};
 use guestlist::syntax::{
     AtUri, Cid, Datetime, Did, Handle, Nsid, RecordKey, Tid, is_at_identifier, is_cid_string, is_language,
@@ -13,6 +19,8 @@ use guestlist::syntax::{
 };
 use ipld_core::ipld::Ipld;
 use serde_json::Value;
+
+use crate::trees::{Blocks, Keys, tree, undone};
 
 fn folder() -> Option<PathBuf> {
     std::env::var_os("GUESTLIST_INTEROP").map(PathBuf::from)
@@ -27,6 +35,9 @@ fn interop() {
     syntax(&folder.join("syntax"));
     data_model(&folder.join("data-model"));
     lexicon(&folder.join("lexicon"));
+    crypto(&folder.join("crypto"));
+    mst(&folder.join("mst"));
+    commit_proofs(&folder.join("firehose"));
 }
 
 fn read(path: &Path) -> String {
@@ -107,5 +118,71 @@ fn lexicon(folder: &Path) {
             let found = lexicons.record_deviations("example.lexicon.record", &record);
             assert_eq!(found.is_empty(), conforms, "{}: {found:?}", case["name"]);
         }
+    }
+}
+
+fn crypto(folder: &Path) {
+    let mut refused = 0;
+    for case in cases(&folder.join("signature-fixtures.json")) {
+        let text = |field: &str| case[field].as_str().unwrap();
+        // Some of them end in padding and some do not.
+        let bytes = |field: &str| STANDARD_NO_PAD.decode(text(field).trim_end_matches('=')).unwrap();
+        let key = PublicKey::parse_did_key(text("publicKeyDid")).unwrap();
+        assert_eq!(PublicKey::of_method(text("didDocSuite"), text("publicKeyMultibase")), Some(key.clone()));
+        let valid = case["validSignature"].as_bool().unwrap();
+        refused += usize::from(!valid);
+        let verifies = key.verifies(&bytes("messageBase64"), &bytes("signatureBase64"));
+        assert_eq!(verifies, valid, "{}", case["comment"]);
+    }
+    assert!(refused >= 4, "high-S and DER are among them: {refused}");
+    for (file, field) in [("w3c_didkey_K256.json", "publicDidKey"), ("w3c_didkey_P256.json", "publicDidKey")]
+    {
+        for case in cases(&folder.join(file)) {
+            assert!(PublicKey::parse_did_key(case[field].as_str().unwrap()).is_some(), "{case}");
+        }
+    }
+}
+
+fn mst(folder: &Path) {
+    for case in cases(&folder.join("key_heights.json")) {
+        let layer = layer_of(case["key"].as_str().unwrap().as_bytes());
+        assert_eq!(u64::from(layer), case["height"].as_u64().unwrap(), "{case}");
+    }
+    for case in cases(&folder.join("common_prefix.json")) {
+        let side = |name: &str| case[name].as_str().unwrap().as_bytes();
+        assert_eq!(shared_len(side("left"), side("right")) as u64, case["len"].as_u64().unwrap(), "{case}");
+    }
+    for key in read(&folder.join("example_keys.txt")).lines() {
+        // A letter, and the layer on which the key stands.
+        let layer = key.chars().nth(1).unwrap().to_digit(10).unwrap();
+        assert_eq!(layer_of(key.as_bytes()), layer, "{key}");
+    }
+}
+
+fn commit_proofs(folder: &Path) {
+    for case in cases(&folder.join("commit-proof-fixtures.json")) {
+        let value = case["leafValue"].as_str().unwrap().parse().unwrap();
+        let names = |field: &str| -> Vec<&str> {
+            case[field].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect()
+        };
+        let mut keys: Keys = names("keys").into_iter().map(|key| (key.to_owned(), value)).collect();
+        let before = tree(&keys, &mut Blocks::new());
+        assert_eq!(before.to_string(), case["rootBeforeCommit"].as_str().unwrap(), "{}", case["comment"]);
+        let created = names("adds").into_iter().map(|key| (key.to_owned(), Change::Created(value)));
+        let deleted = names("dels").into_iter().map(|key| (key.to_owned(), Change::Deleted(value)));
+        // Put back what was taken first: its neighbours show where it was.
+        let changes: Vec<_> = deleted.chain(created).collect();
+        for (key, change) in &changes {
+            match change {
+                Change::Deleted(_) => keys.remove(key),
+                _ => keys.insert(key.clone(), value),
+            };
+        }
+        let mut blocks = Blocks::new();
+        let after = tree(&keys, &mut blocks);
+        assert_eq!(after.to_string(), case["rootAfterCommit"].as_str().unwrap(), "{}", case["comment"]);
+        let proof: BTreeSet<Cid> = names("blocksInProof").iter().map(|cid| cid.parse().unwrap()).collect();
+        blocks.retain(|cid, _| proof.contains(cid));
+        assert_eq!(undone(&blocks, &after, &changes), Ok(before), "{}", case["comment"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Rounds that are long, wide or crossed: cut, and mended.
 
 use guestlist::check::check;
-use guestlist::codec::event::{Account, Block, Commit, Event, Op, Origin, Write};
+use guestlist::codec::event::{Account, Block, Commit, Event, Op, Origin, Proof, Write};
 use guestlist::codec::json;
 use guestlist::delivery::{Delivery, Progress, Tally, queue};
 use guestlist::filing;
@@ -67,7 +67,12 @@ impl World {
         };
         let rev = Tid::from_be_bytes(((1_700_000_000_000_000 + self.told) << 10).to_be_bytes());
         let ops = vec![Op { collection, rkey: RecordKey::parse(rkey).unwrap(), write }];
-        let origin = Origin::Firehose { since: None, data: Cid::compute_dag_cbor(b"tree") };
+        let origin = Origin::Firehose {
+            since: None,
+            data: Cid::compute_dag_cbor(b"tree"),
+            prev_data: None,
+            proof: Proof::None,
+        };
         self.waiting.push(Event::Commit(Commit { did: did(who), rev, origin, ops, damaged: Vec::new() }));
     }
 

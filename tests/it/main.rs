@@ -40,6 +40,7 @@ mod replays;
 mod serving;
 mod tidy;
 mod told;
+mod trees;
 mod unit;
 mod upgrade;
 mod usage;

@@ -2,7 +2,7 @@
 
 use guestlist::check::check;
 use guestlist::codec::Reject;
-use guestlist::codec::event::{self, Block, Commit, Event, Op, Origin, Sync, Write};
+use guestlist::codec::event::{self, Block, Commit, Event, Op, Origin, Proof, Sync, Write};
 use guestlist::codec::json;
 use guestlist::export;
 use guestlist::filing;
@@ -69,7 +69,8 @@ fn put(collection: &'static str, rkey: &str, mut record: Value) -> Op {
 }
 
 fn firehose(who: &str, rev: u64, since: Option<u64>, ops: Vec<Op>) -> Commit {
-    let origin = Origin::Firehose { since: since.map(tid), data: data(rev) };
+    let origin =
+        Origin::Firehose { since: since.map(tid), data: data(rev), prev_data: None, proof: Proof::None };
     Commit { did: did(who), rev: tid(rev), origin, ops, damaged: Vec::new() }
 }
 

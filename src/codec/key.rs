@@ -1,0 +1,91 @@
+//! The keys of accounts, as DID documents and PLC logs write them, and whether they signed something.
+//!
+//! Both curves of the network are known: secp256k1, which nearly every account has, and P-256. A signature
+//! is 64 bytes and has the smaller of its two possible forms ("low-S"); nothing else counts for a commit.
+//! Spec: atproto cryptography; PROTOCOL §4.1 and §6.1.
+
+use multibase::Base;
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use secp256k1::Message;
+use sha2::{Digest, Sha256};
+
+/// What a multikey begins with, before the point: the multicodec of its curve.
+const K256_CODEC: [u8; 2] = [0xe7, 0x01];
+const P256_CODEC: [u8; 2] = [0x80, 0x24];
+
+/// The types of verification methods that say their curve and hold the bare point.
+const K256_LEGACY: &str = "EcdsaSecp256k1VerificationKey2019";
+const P256_LEGACY: &str = "EcdsaSecp256r1VerificationKey2019";
+
+/// Bytes of a compressed point.
+const POINT_BYTES: usize = 33;
+
+/// A public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicKey {
+    /// On secp256k1.
+    K256(secp256k1::PublicKey),
+    /// On P-256.
+    P256(p256::ecdsa::VerifyingKey),
+}
+
+impl PublicKey {
+    /// Reads the value of a verification method of this `kind`; `None` for another kind or no key.
+    pub fn of_method(kind: &str, text: &str) -> Option<Self> {
+        match kind {
+            "Multikey" => Self::parse_multikey(text),
+            K256_LEGACY => Self::k256(&base58(text)?),
+            P256_LEGACY => Self::p256(&base58(text)?),
+            _ => None,
+        }
+    }
+
+    /// Reads `did:key:` and a multikey, as PLC logs have it.
+    pub fn parse_did_key(text: &str) -> Option<Self> {
+        Self::parse_multikey(text.strip_prefix("did:key:")?)
+    }
+
+    /// Reads a multikey: base58 of the curve and the compressed point.
+    pub fn parse_multikey(text: &str) -> Option<Self> {
+        let bytes = base58(text)?;
+        let (codec, point) = bytes.split_first_chunk()?;
+        match *codec {
+            _ if point.len() != POINT_BYTES => None,
+            K256_CODEC => Self::k256(point),
+            P256_CODEC => Self::p256(point),
+            _ => None,
+        }
+    }
+
+    fn k256(point: &[u8]) -> Option<Self> {
+        secp256k1::PublicKey::from_slice(point).ok().map(PublicKey::K256)
+    }
+
+    fn p256(point: &[u8]) -> Option<Self> {
+        p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(PublicKey::P256)
+    }
+
+    /// Whether `signature` is this key's over the SHA-256 of `message`, in its low-S form.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.verifies_digest(&Sha256::digest(message).into(), signature)
+    }
+
+    /// Whether `signature` is this key's over this SHA-256, in its low-S form.
+    pub fn verifies_digest(&self, digest: &[u8; 32], signature: &[u8]) -> bool {
+        match self {
+            // This library refuses high-S by itself.
+            PublicKey::K256(key) => secp256k1::ecdsa::Signature::from_compact(signature)
+                .is_ok_and(|signature| signature.verify(Message::from_digest(*digest), key).is_ok()),
+            PublicKey::P256(key) => p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
+                signature.normalize_s() == signature && key.verify_prehash(digest, &signature).is_ok()
+            }),
+        }
+    }
+}
+
+fn base58(text: &str) -> Option<Vec<u8>> {
+    match multibase::decode(text) {
+        Ok((Base::Base58Btc, bytes)) => Some(bytes),
+        _ => None,
+    }
+}

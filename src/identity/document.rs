@@ -1,0 +1,191 @@
+//! What a DID document says: the handle it claims, the key that signs, the host that serves.
+//!
+//! Documents of today and the older key forms, and of the PLC log the keys that an account had before. Pure.
+//! Spec: atproto did; PROTOCOL §6.1.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::codec::key::PublicKey;
+use crate::syntax::{Did, Handle};
+
+/// The fragments under which a document has what is looked for.
+const SIGNING_KEY: &str = "#atproto";
+const HOST: &str = "#atproto_pds";
+
+/// The type of a service that is an account's host.
+const HOST_TYPE: &str = "AtprotoPersonalDataServer";
+
+/// A DID document, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Whose it is.
+    pub did: Did,
+    /// The first handle that it claims. Nothing says yet that the handle leads back here.
+    pub handle: Option<Handle>,
+    /// The key that signs commits now.
+    pub key: Option<PublicKey>,
+    /// The keys that signed them before, oldest first, as far as the PLC log came with the document.
+    pub former_keys: Vec<PublicKey>,
+    /// The origin of the account's host.
+    pub host: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct DocumentWire {
+    id: String,
+    #[serde(default, rename = "alsoKnownAs")]
+    also_known_as: Vec<String>,
+    // Any shape: an entry that cannot be read is no reason to lose the others.
+    #[serde(default, rename = "verificationMethod")]
+    verification_method: Vec<Value>,
+    #[serde(default)]
+    service: Vec<Value>,
+}
+
+impl Document {
+    /// Reads a document, or an object whose `doc` is one and whose `audit` is its PLC log.
+    pub fn read(mut value: Value) -> Option<Self> {
+        let former_keys = value.get("audit").map(former_keys).unwrap_or_default();
+        let document = match value.get_mut("doc") {
+            Some(document) => document.take(),
+            None => value,
+        };
+        let wire: DocumentWire = serde_json::from_value(document).ok()?;
+        let handle = |name: &String| name.strip_prefix("at://").and_then(|name| Handle::parse(name).ok());
+        Some(Self {
+            handle: wire.also_known_as.iter().find_map(handle),
+            key: entry(&wire.verification_method, &wire.id, SIGNING_KEY).and_then(|method| key(method, &wire.id)),
+            host: entry(&wire.service, &wire.id, HOST).and_then(host),
+            did: Did::parse(&wire.id).ok()?,
+            former_keys,
+        })
+    }
+}
+
+/// The first entry with this fragment, alone or after the DID.
+fn entry<'a>(entries: &'a [Value], did: &str, fragment: &str) -> Option<&'a Value> {
+    let is_it = |entry: &&Value| {
+        let id = entry.get("id").and_then(Value::as_str).unwrap_or_default();
+        id.strip_prefix(did).unwrap_or(id) == fragment
+    };
+    entries.iter().find(is_it)
+}
+
+fn key(method: &Value, did: &str) -> Option<PublicKey> {
+    let text = |field| method.get(field).and_then(Value::as_str);
+    if text("controller") != Some(did) {
+        return None;
+    }
+    PublicKey::of_method(text("type")?, text("publicKeyMultibase")?)
+}
+
+/// An origin, without a path or a user: what follows it in a URL is ours to say.
+fn host(service: &Value) -> Option<String> {
+    let text = |field| service.get(field).and_then(Value::as_str);
+    let endpoint = text("serviceEndpoint").filter(|_| text("type") == Some(HOST_TYPE))?;
+    let endpoint = endpoint.strip_suffix('/').unwrap_or(endpoint);
+    let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"))?;
+    let is_origin = !rest.is_empty() && !rest.contains(['/', '@', '?', '#', '\\']) && !rest.contains(char::is_whitespace);
+    is_origin.then(|| endpoint.to_owned())
+}
+
+/// The signing keys in a PLC log that count, oldest first, each once.
+fn former_keys(audit: &Value) -> Vec<PublicKey> {
+    let mut keys = Vec::new();
+    for operation in audit.as_array().into_iter().flatten() {
+        if operation.get("nullified").and_then(Value::as_bool) == Some(true) {
+            continue;
+        }
+        let operation = operation.get("operation").unwrap_or(operation);
+        // The first form of an operation had the key in a field of its own.
+        let key = operation.pointer("/verificationMethods/atproto").or_else(|| operation.get("signingKey"));
+        if let Some(key) = key.and_then(Value::as_str).and_then(PublicKey::parse_did_key)
+            && !keys.contains(&key)
+        {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::Document;
+
+    const K256: &str = "zQ3shqwJEJyMBsBXCWyCBpUBMqxcon9oHB7mCvx4sSpMdLJwc";
+    const P256: &str = "zDnaembgSGUhZULN2Caob4HLJPaxBh92N7rtH21TErzqf8HQo";
+
+    fn method(id: &str, kind: &str, key: &str) -> Value {
+        json!({ "id": id, "type": kind, "controller": "did:plc:a", "publicKeyMultibase": key })
+    }
+
+    fn read(methods: &[Value], services: &[Value]) -> Document {
+        let document = json!({
+            "id": "did:plc:a", "alsoKnownAs": ["https://a.example", "at://a.example"],
+            "verificationMethod": methods, "service": services,
+        });
+        Document::read(document).unwrap()
+    }
+
+    #[test]
+    fn the_first_entry_of_its_fragment_is_the_key() {
+        for id in ["#atproto", "did:plc:a#atproto"] {
+            let document = read(&[json!(7), method("#other", "Multikey", P256), method(id, "Multikey", K256)], &[]);
+            assert!(document.key.is_some(), "{id}");
+        }
+        // The first counts, whatever follows.
+        assert!(read(&[method("#atproto", "Unknown", K256), method("#atproto", "Multikey", K256)], &[]).key.is_none());
+        let mut foreign = method("#atproto", "Multikey", K256);
+        foreign["controller"] = json!("did:plc:b");
+        for bad in [foreign, method("did:plc:b#atproto", "Multikey", K256), method("#atproto", "Multikey", "z")] {
+            assert!(read(&[bad], &[]).key.is_none());
+        }
+    }
+
+    #[test]
+    fn the_older_forms_hold_the_bare_point() {
+        let key = |kind, text| read(&[method("#atproto", kind, text)], &[]).key;
+        let (k256, p256) = ("z25z9DTpsiYYJKGsWmSPJK2NFN8PcJtZig12K59UgW7q5t", "zxdM8dSstjrpZaRUwBmDvjGXweKuEMVN95A9oJBFjkWMh");
+        assert_eq!(key("EcdsaSecp256k1VerificationKey2019", k256), key("Multikey", K256));
+        assert_eq!(key("EcdsaSecp256r1VerificationKey2019", p256), key("Multikey", P256));
+        for (kind, text) in [("EcdsaSecp256r1VerificationKey2019", k256), ("EcdsaSecp256k1VerificationKey2019", K256)] {
+            assert_eq!(key(kind, text), None, "{kind} {text}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_an_origin() {
+        let service = |endpoint: &str| {
+            read(&[], &[json!({ "id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": endpoint })]).host
+        };
+        assert_eq!(service("https://pds.example/").as_deref(), Some("https://pds.example"));
+        assert_eq!(service("http://localhost:2583").as_deref(), Some("http://localhost:2583"));
+        for bad in ["", "https://", "https:///", "ftp://pds.example", "https://a@pds.example", "https://pds.example/x", "https://p?q"] {
+            assert_eq!(service(bad), None, "{bad}");
+        }
+        let other = json!({ "id": "#atproto_pds", "type": "Other", "serviceEndpoint": "https://pds.example" });
+        assert_eq!(read(&[], &[other]).host, None);
+    }
+
+    #[test]
+    fn the_log_tells_the_keys_that_counted_before() {
+        let operation = |key: &str, nullified: bool| {
+            json!({ "operation": { "verificationMethods": { "atproto": format!("did:key:{key}") } }, "nullified": nullified })
+        };
+        let first = json!({ "operation": { "signingKey": format!("did:key:{P256}") } });
+        let value = json!({
+            "doc": { "id": "did:plc:a" },
+            "audit": [first, operation(K256, false), operation(K256, false), operation("zQ3nothing", false)],
+        });
+        assert_eq!(Document::read(value).unwrap().former_keys.len(), 2);
+        let nullified = json!({ "doc": { "id": "did:plc:a" }, "audit": [operation(K256, true)] });
+        assert!(Document::read(nullified).unwrap().former_keys.is_empty());
+        for not_a_log in [json!(null), json!("x"), json!([null, 7, {}])] {
+            let value = json!({ "doc": { "id": "did:plc:a" }, "audit": not_a_log });
+            assert!(Document::read(value).unwrap().former_keys.is_empty());
+        }
+    }
+}

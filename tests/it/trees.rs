@@ -1,0 +1,198 @@
+//! The part of a tree that a message brings: what it proves, and what it does not.
+
+use std::collections::BTreeMap;
+
+use guestlist::codec::Reject;
+use guestlist::codec::car::Car;
+use guestlist::codec::node::{Entry, Node, layer_of};
+use guestlist::codec::proof::{Change, PartialTree};
+use guestlist::syntax::Cid;
+use ipld_core::cid::Cid as AnyCid;
+use proptest::prelude::*;
+
+/// Blocks by CID.
+pub(crate) type Blocks = BTreeMap<Cid, Vec<u8>>;
+
+pub(crate) type Keys = BTreeMap<String, AnyCid>;
+
+fn value(number: u8) -> AnyCid {
+    Cid::compute_dag_cbor(&[number]).into()
+}
+
+fn keys(of: &[&str]) -> Keys {
+    of.iter().map(|key| ((*key).to_owned(), value(1))).collect()
+}
+
+/// The whole tree of these keys, made from the top down as the specification words it.
+pub(crate) fn tree(keys: &Keys, blocks: &mut Blocks) -> Cid {
+    let top = keys.keys().map(|key| layer_of(key.as_bytes())).max().unwrap_or(0);
+    let pairs: Vec<_> = keys.iter().collect();
+    node(&pairs, top, blocks)
+}
+
+fn node(pairs: &[(&String, &AnyCid)], layer: u32, blocks: &mut Blocks) -> Cid {
+    let mut made = Node::default();
+    let mut groups = pairs.split(|(key, _)| layer_of(key.as_bytes()) == layer);
+    let below = |group: Option<&[(&String, &AnyCid)]>, blocks: &mut Blocks| {
+        let group = group.unwrap_or_default();
+        (!group.is_empty()).then(|| node(group, layer - 1, blocks))
+    };
+    made.left = below(groups.next(), blocks);
+    for (key, value) in pairs.iter().filter(|(key, _)| layer_of(key.as_bytes()) == layer) {
+        let right = below(groups.next(), blocks);
+        made.entries.push(Entry { key: key.as_bytes().to_vec(), value: **value, right });
+    }
+    let block = made.encode();
+    let cid = Cid::compute_dag_cbor(&block);
+    blocks.insert(cid, block);
+    cid
+}
+
+pub(crate) fn car(blocks: &Blocks) -> Vec<u8> {
+    let varint = |mut length: usize| {
+        let mut bytes = Vec::new();
+        while length >= 0x80 {
+            bytes.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+            length >>= 7;
+        }
+        bytes.push(u8::try_from(length).unwrap());
+        bytes
+    };
+    let root = AnyCid::from(Cid::compute_dag_cbor(b"commit"));
+    let header = serde_ipld_dagcbor::to_vec(&ipld_core::ipld!({ "roots": [root], "version": 1 })).unwrap();
+    let mut bytes = [varint(header.len()), header].concat();
+    for (cid, block) in blocks {
+        bytes.extend(varint(cid.as_bytes().len() + block.len()));
+        bytes.extend(cid.as_bytes());
+        bytes.extend(block);
+    }
+    bytes
+}
+
+fn open(blocks: &Blocks, root: &Cid) -> Result<PartialTree, Reject> {
+    PartialTree::open(&Car::parse(&car(blocks)).unwrap(), root)
+}
+
+/// What leads from one set of keys to another.
+fn changes(before: &Keys, after: &Keys) -> Vec<(String, Change)> {
+    let gone = before.iter().filter(|(key, _)| !after.contains_key(*key));
+    let gone = gone.map(|(key, was)| (key.clone(), Change::Deleted(*was)));
+    let here = after.iter().filter_map(|(key, now)| match before.get(key) {
+        None => Some((key.clone(), Change::Created(*now))),
+        Some(was) if was != now => Some((key.clone(), Change::Updated { from: *was, to: *now })),
+        Some(_) => None,
+    });
+    gone.chain(here).collect()
+}
+
+pub(crate) fn undone(blocks: &Blocks, root: &Cid, changes: &[(String, Change)]) -> Result<Cid, Reject> {
+    let mut tree = open(blocks, root)?;
+    changes.iter().try_for_each(|(key, change)| tree.undo(key, change))?;
+    tree.root()
+}
+
+#[test]
+fn the_empty_tree_is_a_node_without_anything() {
+    let mut blocks = Blocks::new();
+    let root = tree(&Keys::new(), &mut blocks);
+    assert_eq!(root.to_string(), "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm");
+    assert_eq!(open(&blocks, &root).unwrap().root(), Ok(root));
+}
+
+#[test]
+fn a_tree_that_is_not_the_one_of_its_keys_is_refused() {
+    let entry = |key: &str, right| Entry { key: key.into(), value: value(1), right };
+    let block = |node: &Node| (Cid::compute_dag_cbor(&node.encode()), node.encode());
+    // `blue` stands on layer 1, the others on layer 0.
+    let low = block(&Node { left: None, entries: vec![entry("2653ae71", None)] });
+    let empty = block(&Node::default());
+    let pointer = block(&Node { left: Some(low.0), entries: Vec::new() });
+    for (what, root) in [
+        (
+            "a key on another layer than its own",
+            Node { left: None, entries: vec![entry("asdf", None), entry("blue", None)] },
+        ),
+        ("a subtree below the lowest layer", Node { left: Some(low.0), entries: vec![entry("asdf", None)] }),
+        ("keys out of order between nodes", Node { left: None, entries: vec![entry("blue", Some(low.0))] }),
+        ("a subtree without anything", Node { left: Some(empty.0), entries: vec![entry("blue", None)] }),
+        ("a root that only points on", Node { left: Some(low.0), entries: Vec::new() }),
+        ("a pointer on the lowest layer", Node { left: Some(pointer.0), entries: vec![entry("blue", None)] }),
+    ] {
+        let root = block(&root);
+        let blocks = Blocks::from([low.clone(), empty.clone(), pointer.clone(), root.clone()]);
+        assert_eq!(open(&blocks, &root.0).err(), Some(Reject::MstMalformed), "{what}");
+    }
+    let absent = Cid::compute_dag_cbor(b"absent");
+    assert_eq!(open(&Blocks::new(), &absent).err(), Some(Reject::BlockMissing));
+}
+
+#[test]
+fn an_operation_that_did_not_happen_is_noticed() {
+    let (before, after) = (keys(&["a/1", "b/2"]), keys(&["a/1", "c/3"]));
+    let mut blocks = Blocks::new();
+    let (root, was) = (tree(&after, &mut blocks), tree(&before, &mut Blocks::new()));
+    let (created, deleted) = (Change::Created(value(1)), Change::Deleted(value(1)));
+    let told = |changes: &[(&str, Change)]| {
+        let changes: Vec<_> = changes.iter().map(|(key, change)| ((*key).to_owned(), *change)).collect();
+        undone(&blocks, &root, &changes)
+    };
+    assert_eq!(told(&[("b/2", deleted), ("c/3", created)]), Ok(was));
+    assert_ne!(told(&[("c/3", created)]), Ok(was), "a deletion that is not told");
+    assert_ne!(told(&[("b/2", deleted)]), Ok(was), "a creation that is not told");
+    assert_ne!(
+        told(&[("b/2", Change::Deleted(value(2))), ("c/3", created)]),
+        Ok(was),
+        "another value was there"
+    );
+    for (key, change) in [
+        ("c/3", Change::Created(value(2))),
+        ("d/4", created),
+        ("a/1", deleted),
+        ("a/1", Change::Updated { from: value(1), to: value(2) }),
+        ("d/4", Change::Updated { from: value(1), to: value(2) }),
+    ] {
+        assert_eq!(told(&[(key, change)]), Err(Reject::ProofMismatch), "{key} {change:?}");
+    }
+}
+
+fn any_keys() -> impl Strategy<Value = Keys> {
+    // Few and short keys: many trees differ in one, and some have several layers.
+    prop::collection::btree_map("[a-c]/[0-9a-f]{1,2}", (1..4_u8).prop_map(value), 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn taking_back_every_change_leads_to_the_tree_before(before in any_keys(), after in any_keys()) {
+        let mut blocks = Blocks::new();
+        let (root, was) = (tree(&after, &mut blocks), tree(&before, &mut Blocks::new()));
+        prop_assert_eq!(undone(&blocks, &root, &changes(&before, &after)), Ok(was));
+    }
+
+    #[test]
+    fn what_is_missing_never_leads_to_another_tree(
+        before in any_keys(), added in any_keys(), taken in prop::collection::vec(0..64_usize, 0..3),
+        missing in prop::collection::vec(0..64_usize, 1..4),
+    ) {
+        let mut after = before.clone();
+        for which in taken {
+            let key = after.keys().nth(which % after.len().max(1)).cloned();
+            key.and_then(|key| after.remove(&key));
+        }
+        after.extend(added.into_iter().take(2));
+        let mut blocks = Blocks::new();
+        let (root, was) = (tree(&after, &mut blocks), tree(&before, &mut Blocks::new()));
+        for which in missing {
+            let cid = blocks.keys().nth(which % blocks.len().max(1)).copied();
+            cid.and_then(|cid| blocks.remove(&cid));
+        }
+        match undone(&blocks, &root, &changes(&before, &after)) {
+            Ok(found) => prop_assert_eq!(found, was),
+            Err(reject) => {
+                let is_missing = matches!(reject, Reject::BlockMissing | Reject::ProofIncomplete | Reject::ProofMismatch);
+                prop_assert!(is_missing, "{:?}", reject);
+            }
+        }
+    }
+}
