@@ -1,0 +1,246 @@
+//! The configuration: what was written in the file and the environment, checked.
+//!
+//! Every key has a working default; an unknown one is an error, in the file and in the environment. Flags
+//! are applied on top by the commands. `config/example.toml` shows every key. Spec: CONTRACT §2.
+#![allow(clippy::disallowed_methods, reason = "a shell: it reads a file and the environment")]
+
+mod env;
+mod error;
+mod identity;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use toml::Table;
+use tracing_subscriber::filter::EnvFilter;
+
+use crate::http::Addresses;
+use crate::ingest::live::Patience;
+
+pub use error::ConfigError;
+pub use identity::Identity;
+pub use source::{SourceConfig, Verify};
+
+/// How often a live source hands over what it has gathered.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The effective configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the store is.
+    pub data_dir: PathBuf,
+    /// The query server.
+    pub http: Http,
+    /// Who is who.
+    pub identity: Identity,
+    /// Bounds on work.
+    pub limits: Limits,
+    /// Connections to live sources.
+    pub live: Live,
+    /// The storage engine.
+    pub store: StoreConfig,
+    /// Logs.
+    pub telemetry: Telemetry,
+    /// What is followed; dumps are read one after the other, in this order.
+    pub source: Vec<SourceConfig>,
+}
+
+/// The query server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// The address it listens on.
+    pub bind: SocketAddr,
+    /// How others reach it; links in answers begin with this.
+    pub public_url: String,
+    /// The addresses of proxies whose word on a request's client and id is taken.
+    pub trusted_proxies: Vec<Addresses>,
+}
+
+/// Bounds on work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Events that are committed in one go.
+    pub batch_events: usize,
+    /// Queries that are answered at the same time; more are told to come back.
+    pub queries_at_once: usize,
+    /// Seconds that a stopping daemon may take to finish what it has begun.
+    pub drain_seconds: u64,
+}
+
+/// Connections to live sources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Live {
+    /// Seconds that a connection may take.
+    pub connect_seconds: u64,
+    /// Seconds between pings.
+    pub ping_seconds: u64,
+    /// Seconds without any sign of life after which a connection is given up.
+    pub silence_seconds: u64,
+    /// Milliseconds before the second attempt; each wait after it is twice as long.
+    pub retry_ms: u64,
+    /// Seconds between attempts at most.
+    pub retry_seconds_max: u64,
+}
+
+/// The storage engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Where rows are kept.
+    pub engine: EngineKind,
+    /// Megabytes of rows that are kept in memory: half as they are on disk, which takes a multiple of that.
+    pub cache_mb: u64,
+}
+
+/// Where rows are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// On disk, in `data_dir`.
+    Sled,
+    /// Nowhere: gone when the process ends.
+    Memory,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// What is logged: a level, or levels by module, as in `info,guestlist::indexer=debug`.
+    pub log: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            http: Http::default(),
+            identity: Identity::default(),
+            limits: Limits::default(),
+            live: Live::default(),
+            store: StoreConfig::default(),
+            telemetry: Telemetry::default(),
+            source: Vec::new(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8484)),
+            public_url: "http://127.0.0.1:8484".to_owned(),
+            trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { batch_events: 250, queries_at_once: 64, drain_seconds: 10 }
+    }
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            connect_seconds: 20,
+            ping_seconds: 30,
+            silence_seconds: 90,
+            retry_ms: 500,
+            retry_seconds_max: 60,
+        }
+    }
+}
+
+impl Live {
+    /// How long live sources wait, and for what.
+    pub fn patience(&self) -> Patience {
+        Patience {
+            connect: Duration::from_secs(self.connect_seconds),
+            ping: Duration::from_secs(self.ping_seconds),
+            silence: Duration::from_secs(self.silence_seconds),
+            retry_min: Duration::from_millis(self.retry_ms),
+            retry_max: Duration::from_secs(self.retry_seconds_max),
+            tick: TICK,
+        }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { engine: EngineKind::Sled, cache_mb: 64 }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { log: "info".to_owned() }
+    }
+}
+
+impl Config {
+    /// Loads the file, if one is given, and lays the environment over it.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut table = Table::new();
+        if let Some(path) = path {
+            let read = |source| ConfigError::Read { path: path.to_owned(), source };
+            let text = std::fs::read_to_string(path).map_err(read)?;
+            let syntax = |source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) };
+            // Checked alone first, so that an error shows its line.
+            toml::from_str::<Config>(&text).map_err(syntax)?;
+            table = text.parse().map_err(syntax)?;
+        }
+        env::overlay(&mut table)?;
+        let config: Self = table.try_into().map_err(|source| ConfigError::Invalid(Box::new(source)))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// What types cannot say.
+    fn validate(&self) -> Result<(), ConfigError> {
+        let within = |key, value: u64, range: RangeInclusive<u64>| {
+            if range.contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { key, value, range }) }
+        };
+        let limits = &self.limits;
+        within("limits.batch_events", wide(limits.batch_events), 1..=100_000)?;
+        within("limits.queries_at_once", wide(limits.queries_at_once), 1..=10_000)?;
+        within("limits.drain_seconds", limits.drain_seconds, 0..=3_600)?;
+        within("store.cache_mb", self.store.cache_mb, 1..=1_048_576)?;
+        if EnvFilter::try_new(&self.telemetry.log).is_err() {
+            return Err(ConfigError::LogFilter { filter: self.telemetry.log.clone() });
+        }
+        let live = &self.live;
+        within("live.connect_seconds", live.connect_seconds, 1..=600)?;
+        within("live.ping_seconds", live.ping_seconds, 1..=600)?;
+        // A ping needs time to be answered.
+        within("live.silence_seconds", live.silence_seconds, live.ping_seconds + 1..=3_600)?;
+        within("live.retry_ms", live.retry_ms, 1..=60_000)?;
+        within("live.retry_seconds_max", live.retry_seconds_max, 1..=3_600)?;
+        source::validate(&self.source)
+    }
+
+    /// Bytes of rows, as they are on disk, that are kept in memory.
+    pub fn cache_bytes(&self) -> u64 {
+        self.store.cache_mb.saturating_mul(1 << 20)
+    }
+
+    /// The configuration as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a configuration of texts and numbers serialises")
+    }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}

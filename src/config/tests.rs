@@ -1,0 +1,91 @@
+//! What is taken for a configuration, and what is refused.
+
+use toml::Table;
+
+use super::Config;
+use super::env::set;
+
+fn with(variables: &[(&str, &str)]) -> Option<Result<Config, toml::de::Error>> {
+    let mut table = Table::new();
+    for (key, value) in variables {
+        set(&mut table, key, value)?;
+    }
+    Some(table.try_into())
+}
+
+#[test]
+fn the_environment_overrides_keys_of_every_type() {
+    let config = with(&[
+        ("DATA_DIR", "elsewhere"),
+        ("HTTP__BIND", "127.0.0.1:9000"),
+        ("LIMITS__BATCH_EVENTS", "7"),
+        ("IDENTITY__IDENTITIES", "[\"a.dids.jsonl\"]"),
+    ]);
+    let config = config.unwrap().unwrap();
+    assert_eq!(config.data_dir.to_str(), Some("elsewhere"));
+    assert_eq!(config.http.bind.port(), 9000);
+    assert_eq!(config.limits.batch_events, 7);
+    assert_eq!(config.identity.identities.len(), 1);
+}
+
+#[test]
+fn a_value_that_cannot_work_is_refused_before_anything_starts() {
+    for (key, value) in [
+        ("STORE__CACHE_MB", "0"),
+        ("LIMITS__QUERIES_AT_ONCE", "0"),
+        ("LIMITS__QUERIES_AT_ONCE", "9000000000000000000"),
+        ("LIMITS__BATCH_EVENTS", "0"),
+        ("TELEMETRY__LOG", "a=b=c"),
+        ("LIVE__CONNECT_SECONDS", "0"),
+        ("LIVE__SILENCE_SECONDS", "30"),
+        ("LIVE__RETRY_MS", "0"),
+        ("LIVE__RETRY_SECONDS_MAX", "0"),
+    ] {
+        let config = with(&[(key, value)]).unwrap().unwrap();
+        assert!(config.validate().is_err(), "{key} = {value}");
+    }
+    assert!(Config::default().validate().is_ok());
+}
+
+fn sources(text: &str) -> Result<Config, String> {
+    let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+    config.validate().map_err(|error| error.to_string())?;
+    Ok(config)
+}
+
+#[test]
+fn two_sources_of_one_kind_and_origin_are_refused() {
+    let source = |kind: &str, url: &str| format!("[[source]]\nkind = {kind:?}\nurl = {url:?}\n");
+    let relay = source("relay", "wss://relay.example");
+    assert!(sources(&format!("{relay}{}", source("relay", "wss://other.example"))).is_ok());
+    assert!(sources(&format!("{relay}{}", source("jetstream", "wss://relay.example"))).is_ok());
+    let twice = sources(&format!("{relay}{}", source("relay", "https://RELAY.example:443/")));
+    assert!(twice.unwrap_err().contains("wss://relay.example"));
+}
+
+#[test]
+fn what_a_source_cannot_be_is_refused_and_no_password_is_shown() {
+    for (rest, said) in [
+        ("kind = \"relay\"\nurl = \"wss://me:hunter2@relay.example\"", "password"),
+        ("kind = \"relay\"", "url"),
+        ("kind = \"relay\"\nurl = \"wss://relay.example\"\nverify = \"full\"", "full"),
+        ("kind = \"relay\"\nurl = \"wss://relay.example\"\ncompress = true", "compress"),
+        ("kind = \"jetstream\"\nurl = \"wss://jetstream.example\"\ndictionary = \"d\"", "dictionary"),
+        ("kind = \"carrier-pigeon\"\nurl = \"wss://relay.example\"", "pigeon"),
+    ] {
+        let error = sources(&format!("[[source]]\n{rest}\n")).unwrap_err();
+        assert!(error.contains(said), "{rest}: {error}");
+    }
+    let path = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&path, "[[source]]\nkind = \"relay\"\nurl = \"wss://me:hunter2@relay.example\"\n")
+        .unwrap();
+    let error = anyhow::Error::new(Config::load(Some(path.path())).unwrap_err());
+    assert!(!format!("{error:#}").contains("hunter2"), "{error:#}");
+}
+
+#[test]
+fn an_unknown_variable_is_an_error() {
+    assert!(with(&[("DATADIR", "x")]).is_none());
+    assert!(with(&[("HTTP__BND", "x")]).unwrap().is_err());
+    assert!(with(&[("HTPP__BIND", "127.0.0.1:1")]).unwrap().is_err());
+}
