@@ -55,6 +55,21 @@ impl<'a> Car<'a> {
         self.root
     }
 
+    /// How many blocks it holds.
+    pub fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// Whether it holds something under `cid`, whatever it is.
+    pub fn has(&self, cid: &Cid) -> bool {
+        self.blocks.contains_key(cid)
+    }
+
     /// The block under `cid`, hashed and compared.
     pub fn block(&self, cid: &Cid) -> Result<&'a [u8], Reject> {
         let block = self.blocks.get(cid).ok_or(Reject::BlockMissing)?;

@@ -4,8 +4,6 @@
 //! where PDSes are known to differ (an empty `since`, a `time` that is no datetime, missing deprecated
 //! fields), and names what is wrong with the rest. Spec: atproto event-stream and sync.
 
-use std::collections::HashSet;
-
 use ipld_core::cid::Cid as AnyCid;
 use ipld_core::ipld::Ipld;
 use serde::Deserialize;
@@ -13,17 +11,17 @@ use serde_bytes::Bytes;
 
 use super::car::Car;
 use super::cbor::{self, Head, Malformed, Reader};
-use super::claim::Verify;
+use super::claim::{Claim, Verify};
 use super::commit::SignedCommit;
-use super::event::{Account, Block, Body, Commit, Event, Interest, Message, Op, Origin, Proof, Sync, Write};
-use super::limits::{
-    COMMIT_BLOCKS_BYTES_MAX, COMMIT_OPS_MAX, FRAME_BYTES_MAX, FRAME_DEPTH_MAX, SYNC_BLOCKS_BYTES_MAX,
-};
+use super::event::{Account, Body, Commit, Event, Interest, Message, Origin, Proof, Sync};
+use super::limits::{COMMIT_BLOCKS_BYTES_MAX, FRAME_BYTES_MAX, FRAME_DEPTH_MAX, SYNC_BLOCKS_BYTES_MAX};
+use super::ops::{self, OpWire};
 use super::reject::Reject;
-use super::skim::{Skim, skim, split_path};
-use crate::syntax::{Cid, Datetime, Did, RecordKey, Tid};
+use super::skim::{Skim, skim};
+use crate::syntax::{Cid, Datetime, Did, Tid};
 
-/// Decodes a frame. Blocks are opened only if something in it is wanted or its repository is watched.
+/// Decodes a frame. Blocks are opened only if something in it is wanted or its repository is watched, and only
+/// then is anything proved: `verify` says how much of it.
 pub fn decode(frame: &[u8], interest: &impl Interest, verify: Verify) -> Message {
     match skim(frame, interest) {
         Skim::Unwanted { seq, repo } if !interest.watches(repo) => {
@@ -34,8 +32,8 @@ pub fn decode(frame: &[u8], interest: &impl Interest, verify: Verify) -> Message
 }
 
 /// Decodes a frame without the fast look first.
-pub fn decode_strictly(frame: &[u8], interest: &impl Interest, _verify: Verify) -> Message {
-    match split(frame).and_then(|(header, payload)| message(&header, payload, interest)) {
+pub fn decode_strictly(frame: &[u8], interest: &impl Interest, verify: Verify) -> Message {
+    match split(frame).and_then(|(header, payload)| message(&header, payload, interest, verify)) {
         Ok(message) => message,
         Err(reject) => Message::new(None, Err(reject)),
     }
@@ -92,13 +90,8 @@ struct CommitWire<'a> {
     #[serde(borrow)]
     ops: Vec<OpWire<'a>>,
     too_big: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct OpWire<'a> {
-    action: &'a str,
-    path: &'a str,
-    cid: Option<AnyCid>,
+    // A link or nothing, where it is looked at.
+    prev_data: Option<Ipld>,
 }
 
 #[derive(Deserialize)]
@@ -159,15 +152,23 @@ fn fields<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Reject> {
     serde_ipld_dagcbor::from_slice(bytes).map_err(|_| Reject::BadField)
 }
 
-fn message(header: &Header<'_>, payload: &[u8], interest: &impl Interest) -> Result<Message, Reject> {
+/// A body with the claim that it rests on, or why it is not used.
+type Found = Result<(Body, Option<Claim>), Reject>;
+
+fn message(
+    header: &Header<'_>,
+    payload: &[u8],
+    interest: &impl Interest,
+    verify: Verify,
+) -> Result<Message, Reject> {
     match (header.op, header.t) {
         (1, Some("#commit")) => {
             let wire: CommitWire<'_> = fields(payload)?;
-            Ok(Message::new(Some(wire.seq), commit(&wire, interest)))
+            Ok(claiming(wire.seq, commit(&wire, interest, verify)))
         }
         (1, Some("#sync")) => {
             let wire: SyncWire<'_> = fields(payload)?;
-            Ok(Message::new(Some(wire.seq), sync(&wire).map(Event::Sync).map(Body::Event)))
+            Ok(claiming(wire.seq, sync(&wire, verify)))
         }
         (1, Some("#identity")) => {
             let wire: IdentityWire<'_> = fields(payload)?;
@@ -188,6 +189,14 @@ fn message(header: &Header<'_>, payload: &[u8], interest: &impl Interest) -> Res
     }
 }
 
+fn claiming(seq: u64, found: Found) -> Message {
+    let (body, claim) = match found {
+        Ok((body, claim)) => (Ok(body), claim),
+        Err(reject) => (Err(reject), None),
+    };
+    Message { position: Some(seq), body, claim }
+}
+
 fn did(text: &str) -> Result<Did, Reject> {
     Did::parse(text).map_err(|_| Reject::BadDid)
 }
@@ -196,7 +205,7 @@ fn rev(text: &str) -> Result<Tid, Reject> {
     Tid::parse(text).map_err(|_| Reject::BadRev)
 }
 
-fn commit(wire: &CommitWire<'_>, interest: &impl Interest) -> Result<Body, Reject> {
+fn commit(wire: &CommitWire<'_>, interest: &impl Interest, verify: Verify) -> Found {
     let did = did(wire.repo)?;
     let outer_rev = rev(wire.rev)?;
     // Some hosts write an empty string where the lexicon wants null.
@@ -207,9 +216,9 @@ fn commit(wire: &CommitWire<'_>, interest: &impl Interest) -> Result<Body, Rejec
     if wire.blocks.len() > COMMIT_BLOCKS_BYTES_MAX {
         return Err(Reject::BlocksTooLarge);
     }
-    let wanted = wanted_ops(&wire.ops, interest)?;
+    let wanted = ops::wanted(&wire.ops, interest)?;
     if wanted.is_empty() && !interest.watches(wire.repo) {
-        return Ok(Body::Uninteresting);
+        return Ok((Body::Uninteresting, None));
     }
     let car = Car::parse(wire.blocks)?;
     if Cid::try_from(&wire.commit) != Ok(car.root()) {
@@ -222,73 +231,34 @@ fn commit(wire: &CommitWire<'_>, interest: &impl Interest) -> Result<Body, Rejec
     if signed.rev != outer_rev {
         return Err(Reject::CommitRevMismatch);
     }
-    let (ops, damaged) = open_all(wanted, &car);
-    if let (true, Some(fault)) = (ops.is_empty(), damaged.first()) {
-        return Err(*fault);
-    }
-    let origin = Origin::Firehose { since, data: signed.data, prev_data: None, proof: Proof::None };
-    Ok(Body::Event(Event::Commit(Commit { did, rev: outer_rev, origin, ops, damaged })))
+    let data = signed.data;
+    let prev_data = match verify {
+        Verify::Off => None,
+        Verify::Signature | Verify::Full => ops::link(wire.prev_data.as_ref())?,
+    };
+    let prev_data = prev_data.as_ref().map(ops::block_cid).transpose()?;
+    let proof = match verify {
+        Verify::Off | Verify::Signature => Proof::None,
+        Verify::Full => ops::prove(&wire.ops, ops::base(since, prev_data), data, &car)?,
+    };
+    let (ops, damaged) = match verify {
+        Verify::Off => ops::open_what_is_whole(wanted, &car)?,
+        Verify::Signature | Verify::Full => (ops::open_all(wanted, &car)?, Vec::new()),
+    };
+    let origin = Origin::Firehose { since, data, prev_data, proof };
+    let event = Event::Commit(Commit { did, rev: outer_rev, origin, ops, damaged });
+    Ok((Body::Event(event), claim(signed, verify)))
 }
 
-/// Opens the operations whose blocks are there and whole; a damaged one harms only itself.
-fn open_all(wanted: Vec<WantedOp>, car: &Car<'_>) -> (Vec<Op>, Vec<Reject>) {
-    let (mut ops, mut faults) = (Vec::new(), Vec::new());
-    for op in wanted {
-        match op.open(car) {
-            Ok(op) => ops.push(op),
-            Err(fault) => faults.push(fault),
-        }
-    }
-    (ops, faults)
-}
-
-/// An operation on a wanted collection whose block is still in the CAR.
-struct WantedOp {
-    collection: &'static str,
-    rkey: RecordKey,
-    cid: Option<Cid>,
-}
-
-impl WantedOp {
-    fn open(self, car: &Car<'_>) -> Result<Op, Reject> {
-        let write = match self.cid {
-            Some(cid) => Write::Put(Block { cid, bytes: car.block(&cid)?.to_vec(), fault: None }),
-            None => Write::Delete,
-        };
-        Ok(Op { collection: self.collection, rkey: self.rkey, write })
+/// What the signature must prove, where that is asked for.
+fn claim(signed: SignedCommit, verify: Verify) -> Option<Claim> {
+    match verify {
+        Verify::Off => None,
+        Verify::Signature | Verify::Full => Some(signed.claim()),
     }
 }
 
-/// Checks every operation and keeps the wanted ones.
-fn wanted_ops(ops: &[OpWire<'_>], interest: &impl Interest) -> Result<Vec<WantedOp>, Reject> {
-    if ops.len() > COMMIT_OPS_MAX {
-        return Err(Reject::TooManyOps);
-    }
-    let mut paths = HashSet::new();
-    let mut wanted = Vec::new();
-    for op in ops {
-        let (collection, rkey) = split_path(op.path).ok_or(Reject::BadPath)?;
-        match (op.action, op.cid.is_some()) {
-            ("create" | "update", true) | ("delete", false) => {}
-            _ => return Err(Reject::BadAction),
-        }
-        if !paths.insert(op.path) {
-            return Err(Reject::DuplicatePath);
-        }
-        let Some(collection) = interest.collection(collection) else { continue };
-        let rkey = RecordKey::parse(rkey).map_err(|_| Reject::BadPath)?;
-        let cid = op.cid.as_ref().map(record_cid).transpose()?;
-        wanted.push(WantedOp { collection, rkey, cid });
-    }
-    Ok(wanted)
-}
-
-/// The CID of a record: records are DAG-CBOR.
-fn record_cid(cid: &AnyCid) -> Result<Cid, Reject> {
-    Cid::try_from(cid).ok().filter(Cid::is_dag_cbor).ok_or(Reject::BadCid)
-}
-
-fn sync(wire: &SyncWire<'_>) -> Result<Sync, Reject> {
+fn sync(wire: &SyncWire<'_>, verify: Verify) -> Found {
     let did = did(wire.did)?;
     let event_rev = rev(wire.rev)?;
     if wire.blocks.len() > SYNC_BLOCKS_BYTES_MAX {
@@ -299,7 +269,8 @@ fn sync(wire: &SyncWire<'_>) -> Result<Sync, Reject> {
     if signed.did != did {
         return Err(Reject::CommitDidMismatch);
     }
-    Ok(Sync { did, rev: signed.rev, event_rev, data: signed.data })
+    let event = Event::Sync(Sync { did, rev: signed.rev, event_rev, data: signed.data });
+    Ok((Body::Event(event), claim(signed, verify)))
 }
 
 fn text(value: Ipld) -> Option<String> {

@@ -16,6 +16,7 @@ pub mod key;
 pub mod limits;
 pub mod mst;
 pub mod node;
+mod ops;
 pub mod proof;
 mod reject;
 pub mod skim;

@@ -2,41 +2,14 @@
 //!
 //! The shape of the tree is a function of its keys and values, so a tree of any other shape is refused: keys
 //! out of order, a key in a layer that its hash does not give, a prefix that could be longer, an empty node
-//! that nothing needs. The walk keeps its own stack; whoever calls it has the nodes, and hashes them before they
-//! are used. Spec: atproto repository, "MST structure"; PROTOCOL §4.3.
+//! that nothing needs. What a node is, [`super::node`] knows. The walk keeps its own stack; whoever calls it has the
+//! nodes, and hashes them before they are used. Spec: atproto repository, "MST structure"; PROTOCOL §4.3.
 
 use ipld_core::cid::Cid as AnyCid;
-use serde::Deserialize;
-use serde_bytes::Bytes;
-use sha2::{Digest, Sha256};
 
-use super::cbor;
-use super::limits::MST_KEY_BYTES_MAX;
+use super::node::Node;
 use super::reject::Reject;
 use crate::syntax::Cid;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NodeWire<'a> {
-    // Null in most nodes, and there in all of them: a missing key is an error.
-    #[serde(deserialize_with = "Option::deserialize")]
-    l: Option<AnyCid>,
-    #[serde(borrow)]
-    e: Vec<EntryWire<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntryWire<'a> {
-    /// Bytes that the key shares with the one before it in the node.
-    p: usize,
-    /// The rest of it.
-    #[serde(borrow)]
-    k: &'a Bytes,
-    v: AnyCid,
-    #[serde(deserialize_with = "Option::deserialize")]
-    t: Option<AnyCid>,
-}
 
 /// What is still to be visited.
 enum Ahead {
@@ -61,9 +34,16 @@ pub fn walk<E: From<Reject>>(
                 if !cid.is_dag_cbor() {
                     return Err(Reject::MstMalformed.into());
                 }
-                let bytes = node(&cid)?;
-                let inside = open(&bytes, layer).ok_or(Reject::MstMalformed)?;
-                ahead.extend(inside.into_iter().rev());
+                let node = Node::decode(&node(&cid)?)?;
+                let layer = match layer {
+                    Some(layer) => layer,
+                    None => match node.root_layer()? {
+                        Some(layer) => layer,
+                        None => return Ok(()),
+                    },
+                };
+                node.check_layer(layer)?;
+                visit(&mut ahead, node, layer.checked_sub(1));
             }
             Ahead::Leaf(key, cid) => {
                 if last.as_ref().is_some_and(|last| *last >= key) {
@@ -77,53 +57,13 @@ pub fn walk<E: From<Reject>>(
     Ok(())
 }
 
-/// What a node holds, in order; `None` if it is not the one node that its content can have.
-fn open(bytes: &[u8], layer: Option<u32>) -> Option<Vec<Ahead>> {
-    cbor::walk(bytes).ok()?;
-    let wire: NodeWire<'_> = serde_ipld_dagcbor::from_slice(bytes).ok()?;
-    let layer = match (layer, wire.e.first()) {
-        (Some(layer), _) => layer,
-        (None, Some(first)) => depth(first.k),
-        // The tree of an empty repository. A root that only points at another is one too many.
-        (None, None) => return wire.l.is_none().then(Vec::new),
-    };
-    if wire.e.is_empty() && wire.l.is_none() {
-        return None;
+/// Puts what a node holds before everything else that is ahead. A node with links has a layer `below`.
+fn visit(ahead: &mut Vec<Ahead>, node: Node, below: Option<u32>) {
+    for entry in node.entries.into_iter().rev() {
+        ahead.extend(entry.right.map(|right| Ahead::Node(right, below)));
+        ahead.push(Ahead::Leaf(entry.key, entry.value));
     }
-    let below = |cid: AnyCid| {
-        let cid = Cid::try_from(&cid).ok()?;
-        Some(Ahead::Node(cid, Some(layer.checked_sub(1)?)))
-    };
-    let mut inside = Vec::new();
-    if let Some(left) = wire.l {
-        inside.push(below(left)?);
-    }
-    let mut before: Vec<u8> = Vec::new();
-    for entry in wire.e {
-        let shared = before.get(..entry.p)?;
-        if shared.len() + entry.k.len() > MST_KEY_BYTES_MAX {
-            return None;
-        }
-        let key = [shared, entry.k].concat();
-        let common = before.iter().zip(&key).take_while(|(one, other)| one == other).count();
-        if entry.p != common || key.is_empty() || depth(&key) != layer {
-            return None;
-        }
-        inside.push(Ahead::Leaf(key.clone(), entry.v));
-        if let Some(right) = entry.t {
-            inside.push(below(right)?);
-        }
-        before = key;
-    }
-    Some(inside)
-}
-
-/// The layer of a key: pairs of leading zero bits in its hash.
-pub fn depth(key: &[u8]) -> u32 {
-    let hash = Sha256::digest(key);
-    let zeros = hash.iter().take_while(|byte| **byte == 0).count();
-    let next = hash.get(zeros).map_or(0, |byte| byte.leading_zeros());
-    (u32::try_from(zeros).unwrap_or(u32::MAX) * 8 + next) / 2
+    ahead.extend(node.left.map(|left| Ahead::Node(left, below)));
 }
 
 #[cfg(test)]
@@ -134,8 +74,9 @@ mod tests {
     use ipld_core::ipld::Ipld;
     use proptest::prelude::*;
 
-    use super::{depth, walk};
+    use super::walk;
     use crate::codec::Reject;
+    use crate::codec::node::layer_of;
     use crate::syntax::Cid;
 
     /// A tree under construction: its nodes by CID.
@@ -167,8 +108,8 @@ mod tests {
             if keys.is_empty() {
                 return None;
             }
-            let mut parts = keys.split(|key| depth(key) == layer);
-            let here: Vec<&Vec<u8>> = keys.iter().filter(|key| depth(key) == layer).collect();
+            let mut parts = keys.split(|key| layer_of(key) == layer);
+            let here: Vec<&Vec<u8>> = keys.iter().filter(|key| layer_of(key) == layer).collect();
             let below = |tree: &mut Self, keys: &[Vec<u8>]| tree.build(keys, layer.checked_sub(1)?);
             let left = below(self, parts.next().unwrap());
             let mut before: &[u8] = &[];
@@ -207,7 +148,7 @@ mod tests {
 
     fn whole(keys: &[Vec<u8>]) -> (Tree, Cid) {
         let mut tree = Tree::default();
-        let top = keys.iter().map(|key| depth(key)).max().unwrap_or(0);
+        let top = keys.iter().map(|key| layer_of(key)).max().unwrap_or(0);
         let root = tree.build(keys, top);
         let root = root.unwrap_or_else(|| tree.put(None, Vec::new()));
         (tree, root)
@@ -217,18 +158,6 @@ mod tests {
         let mut keys: Vec<_> = (0..count).map(|n| format!("at.atjam.signup/3k{n:05}").into_bytes()).collect();
         keys.sort();
         keys
-    }
-
-    #[test]
-    fn the_published_depths_are_found() {
-        for (key, expected) in [
-            ("2653ae71", 0),
-            ("blue", 1),
-            ("app.bsky.feed.post/454397e440ec", 4),
-            ("app.bsky.feed.post/9adeb165882c", 8),
-        ] {
-            assert_eq!(depth(key.as_bytes()), expected, "{key}");
-        }
     }
 
     #[test]
@@ -260,7 +189,7 @@ mod tests {
 
     #[test]
     fn other_shapes_of_the_same_keys_are_refused() {
-        let pick = |layer: u32| keys(2000).into_iter().filter(move |key| depth(key) == layer);
+        let pick = |layer: u32| keys(2000).into_iter().filter(move |key| layer_of(key) == layer);
         let low: Vec<_> = pick(0).take(3).collect();
         let high = pick(1).find(|key| *key > low[2]).unwrap();
         let plain = |key: &[u8]| entry(0, key, key, None);
@@ -305,7 +234,7 @@ mod tests {
             let below = tree.put(None, vec![plain(&low[0])]);
             tree.put(Some(below), vec![plain(&low[1])])
         });
-        let two_up = keys(20_000).into_iter().find(|key| depth(key) == 2).unwrap();
+        let two_up = keys(20_000).into_iter().find(|key| layer_of(key) == 2).unwrap();
         refused("a layer left out", &|tree| {
             let below = tree.put(None, vec![plain(&low[0])]);
             tree.put(Some(below), vec![plain(&two_up)])
@@ -316,7 +245,7 @@ mod tests {
     fn a_key_has_a_length_that_a_node_cannot_multiply() {
         let long = |length: usize| {
             let keys = (0..100).map(|n| format!("{n:04}/{}", "x".repeat(length - 5)).into_bytes());
-            keys.filter(|key| depth(key) == 0).take(1).collect::<Vec<_>>()
+            keys.filter(|key| layer_of(key) == 0).take(1).collect::<Vec<_>>()
         };
         for (length, expected) in [(1024, Ok(long(1024))), (1025, Err(Reject::MstMalformed))] {
             let (tree, root) = whole(&long(length));

@@ -9,11 +9,9 @@ use serde_bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::cbor;
+use super::limits::MST_KEY_BYTES_MAX;
 use super::reject::Reject;
 use crate::syntax::Cid;
-
-/// Bytes of a key: what the reference implementation takes.
-const KEY_BYTES_MAX: usize = 1024;
 
 /// A node, its keys whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +34,7 @@ pub struct Entry {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct NodeWire<'a> {
     #[serde(borrow)]
     e: Vec<EntryWire<'a>>,
@@ -45,6 +44,7 @@ struct NodeWire<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct EntryWire<'a> {
     #[serde(borrow)]
     k: &'a Bytes,
@@ -66,14 +66,48 @@ impl Node {
         for entry in wire.e {
             let before = entries.last().map_or(&[][..], |entry| &entry.key);
             let shared = before.get(..entry.p).ok_or(Reject::MstMalformed)?;
+            // Before they are put together: a few bytes may stand for many.
+            if shared.len().saturating_add(entry.k.len()) > MST_KEY_BYTES_MAX {
+                return Err(Reject::MstMalformed);
+            }
             let key = [shared, &entry.k[..]].concat();
-            let is_next = before < key.as_slice() && key.len() <= KEY_BYTES_MAX;
-            if !is_next || shared_len(before, &key) != entry.p {
+            if before >= key.as_slice() || shared_len(before, &key) != entry.p {
                 return Err(Reject::MstMalformed);
             }
             entries.push(Entry { key, value: entry.v, right: link(entry.t.as_ref())? });
         }
         Ok(Self { left: link(wire.l.as_ref())?, entries })
+    }
+
+    /// The layer on which it is the root of a tree; `None` for the tree without any key.
+    ///
+    /// # Errors
+    /// `MstMalformed` for a root that only points at another.
+    pub fn root_layer(&self) -> Result<Option<u32>, Reject> {
+        match (self.entries.first(), self.left) {
+            (Some(first), _) => Ok(Some(layer_of(&first.key))),
+            (None, None) => Ok(None),
+            (None, Some(_)) => Err(Reject::MstMalformed),
+        }
+    }
+
+    /// Checks that it may stand on this layer of a tree that has keys.
+    ///
+    /// # Errors
+    /// `MstMalformed` for an empty node, a key of another layer, or a link below the lowest.
+    pub fn check_layer(&self, layer: u32) -> Result<(), Reject> {
+        let is_empty = self.entries.is_empty() && self.left.is_none();
+        let has_links = self.left.is_some() || self.entries.iter().any(|entry| entry.right.is_some());
+        let is_of_layer = |entry: &Entry| layer_of(&entry.key) == layer;
+        if is_empty || (layer == 0 && has_links) || !self.entries.iter().all(is_of_layer) {
+            return Err(Reject::MstMalformed);
+        }
+        Ok(())
+    }
+
+    /// The CID of its block.
+    pub fn cid(&self) -> Cid {
+        Cid::compute_dag_cbor(&self.encode())
     }
 
     /// The block of this node.
@@ -123,9 +157,16 @@ mod tests {
     #[test]
     fn a_key_stands_on_the_layer_of_its_hash() {
         // Known answers: SHA-256 in another implementation, its leading zero bits counted by hand.
-        for (key, layer) in
-            [("", 0), ("asdf", 0), ("blue", 1), ("2653ae71", 0), ("88bfafc7", 2), ("884976f5", 6)]
-        {
+        for (key, layer) in [
+            ("", 0),
+            ("asdf", 0),
+            ("blue", 1),
+            ("2653ae71", 0),
+            ("88bfafc7", 2),
+            ("884976f5", 6),
+            ("app.bsky.feed.post/454397e440ec", 4),
+            ("app.bsky.feed.post/9adeb165882c", 8),
+        ] {
             assert_eq!(layer_of(key.as_bytes()), layer, "{key}");
         }
     }
@@ -149,6 +190,31 @@ mod tests {
     }
 
     #[test]
+    fn a_node_stands_on_the_one_layer_of_its_keys() {
+        let entry = |key: &str, right| Entry { key: key.into(), value: value(), right };
+        let link = Some(Cid::compute_dag_cbor(b"node"));
+        let node = |left, entries| Node { left, entries };
+        let malformed = Err(Reject::MstMalformed);
+        // `blue` stands on layer 1, `asdf` on layer 0.
+        for (what, node, root, on) in [
+            ("nothing", node(None, vec![]), Ok(None), [malformed, malformed]),
+            ("a pointer", node(link, vec![]), malformed.map(|()| None), [malformed, Ok(())]),
+            ("a low key", node(None, vec![entry("asdf", None)]), Ok(Some(0)), [Ok(()), malformed]),
+            ("a link below it", node(None, vec![entry("asdf", link)]), Ok(Some(0)), [malformed, malformed]),
+            ("a high key", node(link, vec![entry("blue", link)]), Ok(Some(1)), [malformed, Ok(())]),
+            (
+                "both",
+                node(None, vec![entry("asdf", None), entry("blue", None)]),
+                Ok(Some(0)),
+                [malformed, malformed],
+            ),
+        ] {
+            assert_eq!(node.root_layer(), root, "{what}");
+            assert_eq!([0, 1].map(|layer| node.check_layer(layer)), on, "{what}");
+        }
+    }
+
+    #[test]
     fn any_other_way_is_refused() {
         let entry = |p: i64, k: &[u8]| ipld!({ "p": p, "k": k.to_vec(), "v": value(), "t": null });
         let raw = AnyCid::new_v1(0x55, *value().hash());
@@ -165,6 +231,10 @@ mod tests {
             ("a negative count", ipld!({ "l": null, "e": [entry(-1, b"a/1")] })),
             ("a link to bytes", ipld!({ "l": raw, "e": [] })),
             ("text for a key", ipld!({ "l": null, "e": [{ "p": 0, "k": "a/1", "v": value(), "t": null }] })),
+            ("a field more", ipld!({ "l": null, "e": [], "x": null })),
+            ("a left of another type", ipld!({ "l": false, "e": [] })),
+            ("entries that are none", ipld!({ "l": null, "e": null })),
+            ("an entry that is none", ipld!({ "l": null, "e": [null] })),
             ("no right", ipld!({ "l": null, "e": [{ "p": 0, "k": b"a/1".to_vec(), "v": value() }] })),
         ] {
             let block = serde_ipld_dagcbor::to_vec(&node).unwrap();

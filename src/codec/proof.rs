@@ -2,9 +2,9 @@
 //!
 //! A commit says what it changed. It brings the nodes on the way to every changed key, so that two things can
 //! be shown without the rest of the tree: each operation's result is in the tree that was signed, and undoing
-//! all of them leads back to the tree before. The known nodes are laid out as one list of keys and unopened
-//! subtrees in order; undoing edits the list, and the tree is built from it again, which has only one shape.
-//! Spec: atproto sync, "inductive firehose"; PROTOCOL §4.3 and §4.4.
+//! all of them leads back to the tree before. The nodes that matter are laid out as one list of keys and unopened
+//! subtrees in order; undoing goes once along the list, and the tree is built from it again, which has only one
+//! shape. Spec: atproto sync, "inductive firehose"; PROTOCOL §4.3 and §4.4.
 
 use ipld_core::cid::Cid as AnyCid;
 
@@ -24,7 +24,7 @@ enum Item {
         value: AnyCid,
         layer: u32,
     },
-    /// A subtree whose nodes did not come: its keys are unknown, but for their place among the others.
+    /// A subtree that was not looked into: its keys are unknown, but for their place among the others.
     Unopened {
         root: Cid,
         layer: u32,
@@ -32,19 +32,37 @@ enum Item {
 }
 
 /// What an operation did to one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The key is new.
-    Created(AnyCid),
-    /// It had another value.
-    Updated {
-        /// The value before.
-        from: AnyCid,
-        /// The value now.
-        to: AnyCid,
-    },
-    /// It had this value and is gone.
-    Deleted(AnyCid),
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// The key.
+    pub path: &'a str,
+    /// Its value before; `None` where there was none.
+    pub before: Option<AnyCid>,
+    /// Its value now; `None` where there is none.
+    pub after: Option<AnyCid>,
+}
+
+/// What all the operations of a commit did, in the order of their keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes<'a>(Vec<Change<'a>>);
+
+impl<'a> FromIterator<Change<'a>> for Changes<'a> {
+    /// Puts them in order. No two have the same path.
+    fn from_iter<I: IntoIterator<Item = Change<'a>>>(changes: I) -> Self {
+        let mut changes: Vec<_> = changes.into_iter().collect();
+        changes.sort_unstable_by_key(|change| change.path);
+        Self(changes)
+    }
+}
+
+impl Changes<'_> {
+    /// Whether a key of theirs may be between these two keys, or is one of them.
+    fn touch(&self, start: Option<&[u8]>, end: Option<&[u8]>) -> bool {
+        let first =
+            self.0.partition_point(|change| start.is_some_and(|start| change.path.as_bytes() < start));
+        let next = self.0.get(first);
+        next.is_some_and(|change| end.is_none_or(|end| change.path.as_bytes() <= end))
+    }
 }
 
 /// The known part of a tree.
@@ -52,95 +70,66 @@ pub enum Change {
 pub struct PartialTree(Vec<Item>);
 
 impl PartialTree {
-    /// Lays out the tree under `root` as far as its nodes are in `car`.
+    /// Lays out the tree under `root` around the keys of `changes`, as far as its nodes are in `car`. What lies
+    /// elsewhere is neither needed nor looked at.
     ///
     /// # Errors
     /// The root node is missing, a node does not hash to its CID, or the tree does not have the one shape
     /// that its keys have.
-    pub fn open(car: &Car<'_>, root: &Cid) -> Result<Self, Reject> {
-        let mut items = Vec::new();
+    pub fn open(car: &Car<'_>, root: &Cid, changes: &Changes<'_>) -> Result<Self, Reject> {
+        if !root.is_dag_cbor() {
+            return Err(Reject::MstMalformed);
+        }
+        if changes.0.is_empty() {
+            return Ok(Self(vec![Item::Unopened { root: *root, layer: LAYERS_MAX }]));
+        }
         let node = Node::decode(car.block(root)?)?;
-        let layer = match node.entries.first() {
-            Some(first) => layer_of(&first.key),
-            // Only the tree without any key has a root without keys.
-            None if node.left.is_none() => return Ok(Self(items)),
-            None => return Err(Reject::MstMalformed),
-        };
+        let Some(layer) = node.root_layer()? else { return Ok(Self(Vec::new())) };
         if layer >= LAYERS_MAX {
             return Err(Reject::MstMalformed);
         }
-        lay_out(car, node, layer, &mut items)?;
-        let keys = || {
-            items.iter().filter_map(|item| match item {
-                Item::Key { key, .. } => Some(key),
-                Item::Unopened { .. } => None,
-            })
-        };
-        if keys().zip(keys().skip(1)).all(|(key, next)| key < next) {
-            Ok(Self(items))
-        } else {
-            Err(Reject::MstMalformed)
-        }
+        let mut opening = Opening { car, changes, nodes_left: car.len(), items: Vec::new(), last: None };
+        opening.lay_out(node, layer, None)?;
+        Ok(Self(opening.items))
     }
 
-    /// The value of a key; `None` when it is not among the known ones.
-    pub fn value(&self, path: &str) -> Option<&AnyCid> {
-        self.0.iter().find_map(|item| match item {
-            Item::Key { key, value, .. } if key == path.as_bytes() => Some(value),
-            _ => None,
-        })
-    }
-
-    /// Takes a change back.
+    /// Takes the changes back, all at once. That is the same as one by one with the deletions first: a deleted
+    /// key must be shown to be absent beside what is there now.
     ///
     /// # Errors
-    /// The tree does not hold the change's result, or it does not show whether it does.
-    pub fn undo(&mut self, path: &str, change: &Change) -> Result<(), Reject> {
-        let place = self.place(path.as_bytes());
-        match (change, place) {
-            (Change::Created(now), Ok(at)) if self.value(path) == Some(now) => {
-                self.0.remove(at);
-                Ok(())
+    /// The tree does not hold a change's result, or it does not show whether it does.
+    pub fn undo(self, changes: &Changes<'_>) -> Result<Self, Reject> {
+        let mut before = Vec::with_capacity(self.0.len() + changes.0.len());
+        let mut changes = changes.0.iter().peekable();
+        let mut is_hidden = false;
+        for item in self.0 {
+            let Item::Key { key, value, layer } = item else {
+                // A key that comes next and is not found may well be in there.
+                is_hidden = true;
+                before.push(item);
+                continue;
+            };
+            while let Some(change) = changes.next_if(|change| change.path.as_bytes() < key.as_slice()) {
+                before.extend(undo_absent(change, is_hidden)?);
             }
-            (Change::Updated { from, to }, Ok(at)) if self.value(path) == Some(to) => {
-                if let Some(Item::Key { value, .. }) = self.0.get_mut(at) {
-                    *value = *from;
-                }
-                Ok(())
-            }
-            (Change::Deleted(was), Err(at)) => {
-                let around = at.checked_sub(1).into_iter().chain([at]);
-                let is_hidden = |at| matches!(self.0.get(at), Some(Item::Unopened { .. }));
-                if around.into_iter().any(is_hidden) {
-                    // The key may well be in there.
-                    return Err(Reject::ProofIncomplete);
-                }
-                let key = path.as_bytes().to_vec();
-                let layer = layer_of(&key);
-                self.0.insert(at, Item::Key { key, value: *was, layer });
-                Ok(())
-            }
-            _ => Err(Reject::ProofMismatch),
+            is_hidden = false;
+            let value = match changes.next_if(|change| change.path.as_bytes() == key) {
+                None => Some(value),
+                Some(change) if change.after == Some(value) => change.before,
+                Some(_) => return Err(Reject::ProofMismatch),
+            };
+            before.extend(value.map(|value| Item::Key { key, value, layer }));
         }
-    }
-
-    /// Where a key is, or where it would be: before the first key that follows it, and after any subtree there.
-    fn place(&self, path: &[u8]) -> Result<usize, usize> {
-        let mut before = 0;
-        for (at, item) in self.0.iter().enumerate() {
-            match item {
-                Item::Key { key, .. } if key == path => return Ok(at),
-                Item::Key { key, .. } if key.as_slice() > path => return Err(at),
-                _ => before = at + 1,
-            }
+        for change in changes {
+            before.extend(undo_absent(change, is_hidden)?);
         }
-        Err(before)
+        Ok(Self(before))
     }
 
     /// The root of the tree that these keys and subtrees make.
     ///
     /// # Errors
-    /// A subtree that did not come would have to be opened to tell.
+    /// A subtree that was not opened would have to be to tell.
     pub fn root(&self) -> Result<Cid, Reject> {
         let layers = self.0.iter().filter_map(|item| match item {
             Item::Key { layer, .. } => Some(*layer),
@@ -148,50 +137,81 @@ impl PartialTree {
         });
         match (layers.max(), self.0.as_slice()) {
             (Some(top), items) if top < LAYERS_MAX => build(items, top),
-            (None, []) => Ok(cid_of(&Node::default())),
-            // Everything above it is gone, so it is what the tree is now.
+            (None, []) => Ok(Node::default().cid()),
+            // Everything above it is gone, so it is what the tree was.
             (None, [Item::Unopened { root, .. }]) => Ok(*root),
             _ => Err(Reject::ProofIncomplete),
         }
     }
 }
 
-fn cid_of(node: &Node) -> Cid {
-    Cid::compute_dag_cbor(&node.encode())
+/// What a key was that is not among the known ones now.
+fn undo_absent(change: &Change<'_>, is_hidden: bool) -> Result<Option<Item>, Reject> {
+    if is_hidden {
+        return Err(Reject::ProofIncomplete);
+    }
+    if change.after.is_some() {
+        return Err(Reject::ProofMismatch);
+    }
+    let key = change.path.as_bytes().to_vec();
+    let layer = layer_of(&key);
+    Ok(change.before.map(|value| Item::Key { key, value, layer }))
 }
 
-/// Appends a node's keys and subtrees. Recurses once a layer.
-fn lay_out(car: &Car<'_>, node: Node, layer: u32, items: &mut Vec<Item>) -> Result<(), Reject> {
-    if let Some(left) = node.left {
-        lay_out_subtree(car, left, layer, items)?;
-    }
-    for Entry { key, value, right } in node.entries {
-        if layer_of(&key) != layer {
-            return Err(Reject::MstMalformed);
-        }
-        items.push(Item::Key { key, value, layer });
-        if let Some(right) = right {
-            lay_out_subtree(car, right, layer, items)?;
-        }
-    }
-    Ok(())
+/// A tree that is being laid out.
+struct Opening<'a, 'car> {
+    car: &'a Car<'car>,
+    changes: &'a Changes<'a>,
+    /// How many nodes it may still have. Each node of a tree is there once, so that there are no more of them than
+    /// blocks; without this a few nodes that link to each other many times would be many.
+    nodes_left: usize,
+    items: Vec<Item>,
+    /// Where the last key is among the items.
+    last: Option<usize>,
 }
 
-fn lay_out_subtree(car: &Car<'_>, root: Cid, above: u32, items: &mut Vec<Item>) -> Result<(), Reject> {
-    let layer = above.checked_sub(1).ok_or(Reject::MstMalformed)?;
-    let block = match car.block(&root) {
-        Ok(block) => block,
-        Err(Reject::BlockMissing) => {
-            items.push(Item::Unopened { root, layer });
-            return Ok(());
+impl Opening<'_, '_> {
+    /// Appends the keys and subtrees of a node before the key `end`. Recurses once a layer.
+    fn lay_out(&mut self, node: Node, layer: u32, end: Option<&[u8]>) -> Result<(), Reject> {
+        node.check_layer(layer)?;
+        let mut link = node.left;
+        for Entry { key, value, right } in node.entries {
+            self.lay_out_subtree(link, layer, Some(&key))?;
+            // At once, since a subtree that comes again would be laid out again and again.
+            if self.last_key().is_some_and(|last| last >= key.as_slice()) {
+                return Err(Reject::MstMalformed);
+            }
+            self.last = Some(self.items.len());
+            self.items.push(Item::Key { key, value, layer });
+            link = right;
         }
-        Err(reject) => return Err(reject),
-    };
-    let node = Node::decode(block)?;
-    if node.entries.is_empty() && node.left.is_none() {
-        return Err(Reject::MstMalformed);
+        self.lay_out_subtree(link, layer, end)
     }
-    lay_out(car, node, layer, items)
+
+    fn lay_out_subtree(&mut self, link: Option<Cid>, above: u32, end: Option<&[u8]>) -> Result<(), Reject> {
+        let Some(root) = link else { return Ok(()) };
+        let layer = above.checked_sub(1).ok_or(Reject::MstMalformed)?;
+        // Beside a changed key too: what is beside a key that goes will be one.
+        let is_needed = self.changes.touch(self.last_key(), end);
+        match if is_needed { self.car.block(&root) } else { Err(Reject::BlockMissing) } {
+            Ok(block) => {
+                self.nodes_left = self.nodes_left.checked_sub(1).ok_or(Reject::MstMalformed)?;
+                self.lay_out(Node::decode(block)?, layer, end)
+            }
+            Err(Reject::BlockMissing) => {
+                self.items.push(Item::Unopened { root, layer });
+                Ok(())
+            }
+            Err(reject) => Err(reject),
+        }
+    }
+
+    fn last_key(&self) -> Option<&[u8]> {
+        match self.items.get(self.last?) {
+            Some(Item::Key { key, .. }) => Some(key),
+            _ => None,
+        }
+    }
 }
 
 /// The CID of the node on `layer` that holds these items. Recurses once a layer.
@@ -211,7 +231,7 @@ fn build(items: &[Item], layer: u32) -> Result<Cid, Reject> {
         node.entries.push(Entry { key: key.clone(), value: *value, right: None });
         rest = after;
     }
-    Ok(cid_of(&node))
+    Ok(node.cid())
 }
 
 /// The subtree below `above` that holds these items, if there are any.

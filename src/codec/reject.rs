@@ -48,7 +48,7 @@ rejects! {
     BadRev => "bad-rev",
     /// An operation's path is not `collection/rkey`.
     BadPath => "bad-path",
-    /// An operation's action is unknown, or does not go with its `cid`.
+    /// An operation's action is unknown, or does not go with its `cid` or `prev`.
     BadAction => "bad-action",
     /// Two operations of one commit have the same path.
     DuplicatePath => "duplicate-path",
@@ -100,7 +100,7 @@ rejects! {
     UnknownKind => "unknown-kind",
     /// A Jetstream create or update without a record.
     RecordMissing => "record-missing",
-    /// A Jetstream create or update without a well-formed CID.
+    /// A record, or the tree before, without a well-formed CID of a block.
     BadCid => "bad-cid",
 }
 

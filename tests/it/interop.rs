@@ -11,7 +11,6 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use guestlist::codec::json;
 use guestlist::codec::key::PublicKey;
 use guestlist::codec::node::{layer_of, shared_len};
-use guestlist::codec::proof::Change;
 use guestlist::records::lexicon::{Lexicon, Lexicons};
 use guestlist::syntax::{
     AtUri, Cid, Datetime, Did, Handle, Nsid, RecordKey, Tid, is_at_identifier, is_cid_string, is_language,
@@ -20,7 +19,7 @@ use guestlist::syntax::{
 use ipld_core::ipld::Ipld;
 use serde_json::Value;
 
-use crate::trees::{Blocks, Keys, tree, undone};
+use crate::trees::{Blocks, Keys, created, deleted, tree, undone};
 
 fn folder() -> Option<PathBuf> {
     std::env::var_os("GUESTLIST_INTEROP").map(PathBuf::from)
@@ -168,16 +167,11 @@ fn commit_proofs(folder: &Path) {
         let mut keys: Keys = names("keys").into_iter().map(|key| (key.to_owned(), value)).collect();
         let before = tree(&keys, &mut Blocks::new());
         assert_eq!(before.to_string(), case["rootBeforeCommit"].as_str().unwrap(), "{}", case["comment"]);
-        let created = names("adds").into_iter().map(|key| (key.to_owned(), Change::Created(value)));
-        let deleted = names("dels").into_iter().map(|key| (key.to_owned(), Change::Deleted(value)));
-        // Put back what was taken first: its neighbours show where it was.
-        let changes: Vec<_> = deleted.chain(created).collect();
-        for (key, change) in &changes {
-            match change {
-                Change::Deleted(_) => keys.remove(key),
-                _ => keys.insert(key.clone(), value),
-            };
-        }
+        let (adds, dels) = (names("adds"), names("dels"));
+        keys.retain(|key, _| !dels.contains(&key.as_str()));
+        keys.extend(adds.iter().map(|key| ((*key).to_owned(), value)));
+        let added = adds.iter().map(|key| created(key, value));
+        let changes: Vec<_> = added.chain(dels.iter().map(|key| deleted(key, value))).collect();
         let mut blocks = Blocks::new();
         let after = tree(&keys, &mut blocks);
         assert_eq!(after.to_string(), case["rootAfterCommit"].as_str().unwrap(), "{}", case["comment"]);

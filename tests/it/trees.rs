@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use guestlist::codec::Reject;
 use guestlist::codec::car::Car;
 use guestlist::codec::node::{Entry, Node, layer_of};
-use guestlist::codec::proof::{Change, PartialTree};
+use guestlist::codec::proof::{Change, Changes, PartialTree};
 use guestlist::syntax::Cid;
 use ipld_core::cid::Cid as AnyCid;
 use proptest::prelude::*;
@@ -69,26 +69,39 @@ pub(crate) fn car(blocks: &Blocks) -> Vec<u8> {
     bytes
 }
 
-fn open(blocks: &Blocks, root: &Cid) -> Result<PartialTree, Reject> {
-    PartialTree::open(&Car::parse(&car(blocks)).unwrap(), root)
+/// Opens a tree around every one of these keys.
+fn open(blocks: &Blocks, root: &Cid, keys: &[&str]) -> Result<PartialTree, Reject> {
+    let change = |path| Change { path, before: None, after: None };
+    PartialTree::open(&Car::parse(&car(blocks)).unwrap(), root, &keys.iter().copied().map(change).collect())
+}
+
+pub(crate) fn created(path: &str, now: AnyCid) -> Change<'_> {
+    Change { path, before: None, after: Some(now) }
+}
+
+pub(crate) fn updated(path: &str, was: AnyCid, now: AnyCid) -> Change<'_> {
+    Change { path, before: Some(was), after: Some(now) }
+}
+
+pub(crate) fn deleted(path: &str, was: AnyCid) -> Change<'_> {
+    Change { path, before: Some(was), after: None }
 }
 
 /// What leads from one set of keys to another.
-fn changes(before: &Keys, after: &Keys) -> Vec<(String, Change)> {
+fn changes<'a>(before: &'a Keys, after: &'a Keys) -> Vec<Change<'a>> {
     let gone = before.iter().filter(|(key, _)| !after.contains_key(*key));
-    let gone = gone.map(|(key, was)| (key.clone(), Change::Deleted(*was)));
+    let gone = gone.map(|(key, was)| deleted(key, *was));
     let here = after.iter().filter_map(|(key, now)| match before.get(key) {
-        None => Some((key.clone(), Change::Created(*now))),
-        Some(was) if was != now => Some((key.clone(), Change::Updated { from: *was, to: *now })),
+        None => Some(created(key, *now)),
+        Some(was) if was != now => Some(updated(key, *was, *now)),
         Some(_) => None,
     });
     gone.chain(here).collect()
 }
 
-pub(crate) fn undone(blocks: &Blocks, root: &Cid, changes: &[(String, Change)]) -> Result<Cid, Reject> {
-    let mut tree = open(blocks, root)?;
-    changes.iter().try_for_each(|(key, change)| tree.undo(key, change))?;
-    tree.root()
+pub(crate) fn undone(blocks: &Blocks, root: &Cid, changes: &[Change<'_>]) -> Result<Cid, Reject> {
+    let changes: Changes<'_> = changes.iter().cloned().collect();
+    PartialTree::open(&Car::parse(&car(blocks)).unwrap(), root, &changes)?.undo(&changes)?.root()
 }
 
 #[test]
@@ -96,7 +109,7 @@ fn the_empty_tree_is_a_node_without_anything() {
     let mut blocks = Blocks::new();
     let root = tree(&Keys::new(), &mut blocks);
     assert_eq!(root.to_string(), "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm");
-    assert_eq!(open(&blocks, &root).unwrap().root(), Ok(root));
+    assert_eq!(open(&blocks, &root, &["a/1"]).unwrap().root(), Ok(root));
 }
 
 #[test]
@@ -120,10 +133,11 @@ fn a_tree_that_is_not_the_one_of_its_keys_is_refused() {
     ] {
         let root = block(&root);
         let blocks = Blocks::from([low.clone(), empty.clone(), pointer.clone(), root.clone()]);
-        assert_eq!(open(&blocks, &root.0).err(), Some(Reject::MstMalformed), "{what}");
+        let keys = ["2653ae71", "asdf", "blue"];
+        assert_eq!(open(&blocks, &root.0, &keys).err(), Some(Reject::MstMalformed), "{what}");
     }
     let absent = Cid::compute_dag_cbor(b"absent");
-    assert_eq!(open(&Blocks::new(), &absent).err(), Some(Reject::BlockMissing));
+    assert_eq!(open(&Blocks::new(), &absent, &["a/1"]).err(), Some(Reject::BlockMissing));
 }
 
 #[test]
@@ -131,27 +145,21 @@ fn an_operation_that_did_not_happen_is_noticed() {
     let (before, after) = (keys(&["a/1", "b/2"]), keys(&["a/1", "c/3"]));
     let mut blocks = Blocks::new();
     let (root, was) = (tree(&after, &mut blocks), tree(&before, &mut Blocks::new()));
-    let (created, deleted) = (Change::Created(value(1)), Change::Deleted(value(1)));
-    let told = |changes: &[(&str, Change)]| {
-        let changes: Vec<_> = changes.iter().map(|(key, change)| ((*key).to_owned(), *change)).collect();
-        undone(&blocks, &root, &changes)
-    };
-    assert_eq!(told(&[("b/2", deleted), ("c/3", created)]), Ok(was));
-    assert_ne!(told(&[("c/3", created)]), Ok(was), "a deletion that is not told");
-    assert_ne!(told(&[("b/2", deleted)]), Ok(was), "a creation that is not told");
-    assert_ne!(
-        told(&[("b/2", Change::Deleted(value(2))), ("c/3", created)]),
-        Ok(was),
-        "another value was there"
-    );
-    for (key, change) in [
-        ("c/3", Change::Created(value(2))),
-        ("d/4", created),
-        ("a/1", deleted),
-        ("a/1", Change::Updated { from: value(1), to: value(2) }),
-        ("d/4", Change::Updated { from: value(1), to: value(2) }),
+    let told = |changes: &[Change<'_>]| undone(&blocks, &root, changes);
+    let (created_c, deleted_b) = (created("c/3", value(1)), deleted("b/2", value(1)));
+    assert_eq!(told(&[deleted_b.clone(), created_c.clone()]), Ok(was));
+    assert_eq!(told(&[created_c.clone(), deleted_b.clone()]), Ok(was), "in any order");
+    assert_ne!(told(std::slice::from_ref(&created_c)), Ok(was), "a deletion that is not told");
+    assert_ne!(told(std::slice::from_ref(&deleted_b)), Ok(was), "a creation that is not told");
+    assert_ne!(told(&[deleted("b/2", value(2)), created_c]), Ok(was), "another value was there");
+    for change in [
+        created("c/3", value(2)),
+        created("d/4", value(1)),
+        deleted("a/1", value(1)),
+        updated("a/1", value(1), value(2)),
+        updated("d/4", value(1), value(2)),
     ] {
-        assert_eq!(told(&[(key, change)]), Err(Reject::ProofMismatch), "{key} {change:?}");
+        assert_eq!(told(std::slice::from_ref(&change)), Err(Reject::ProofMismatch), "{change:?}");
     }
 }
 
