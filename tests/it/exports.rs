@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
 
-use guestlist::codec::cbor::Reader;
 use guestlist::codec::commit::SignedCommit;
 use guestlist::codec::{Reject, mst};
 use guestlist::delivery::{Tally, queue};
@@ -23,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::frames::{Block, account, car, changed, frame, text};
 use crate::harness::{check, content, dump, frames, replay};
+use crate::opened::{blocks_of, payload};
 
 /// A repository as far as a recording has it.
 #[derive(Clone, Default)]
@@ -58,48 +58,11 @@ impl Repository {
     }
 }
 
-/// The fields of a frame's payload.
-fn payload(frame: &[u8]) -> BTreeMap<String, Ipld> {
-    let mut reader = Reader::new(frame);
-    reader.skip_item().unwrap();
-    match serde_ipld_dagcbor::from_slice(reader.rest()).unwrap() {
-        Ipld::Map(fields) => fields,
-        other => panic!("no map: {other:?}"),
-    }
-}
-
 fn did_of(fields: &BTreeMap<String, Ipld>) -> String {
     match fields.get("repo").or_else(|| fields.get("did")) {
         Some(Ipld::String(did)) => did.clone(),
         other => panic!("no DID: {other:?}"),
     }
-}
-
-fn varint(bytes: &mut &[u8]) -> usize {
-    let (mut value, mut shift) = (0, 0);
-    loop {
-        let byte = bytes[0];
-        *bytes = &bytes[1..];
-        value |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return value;
-        }
-        shift += 7;
-    }
-}
-
-/// The blocks of a CAR.
-fn blocks_of(mut bytes: &[u8]) -> Vec<(Cid, Vec<u8>)> {
-    let header = varint(&mut bytes);
-    bytes = &bytes[header..];
-    let mut blocks = Vec::new();
-    while !bytes.is_empty() {
-        let length = varint(&mut bytes);
-        let (block, rest) = bytes.split_at(length);
-        blocks.push((Cid::from_bytes(&block[..36]).unwrap(), block[36..].to_vec()));
-        bytes = rest;
-    }
-    blocks
 }
 
 /// The repositories in some frames, and the accounts that were ever not active.
@@ -116,7 +79,7 @@ fn repositories(frames: &[Vec<u8>]) -> (BTreeMap<String, Repository>, BTreeSet<S
             (fields.get("blocks"), fields.get("commit"))
         {
             let repository = found.entry(did).or_default();
-            repository.blocks.extend(blocks_of(blocks));
+            repository.blocks.extend(blocks_of(blocks).into_iter().map(|block| (block.cid, block.bytes)));
             repository.root = Some(Cid::try_from(commit).unwrap());
         }
     }
@@ -322,7 +285,7 @@ fn an_export_that_came_too_early_is_used_when_it_is_given_again() {
 }
 
 /// The block, if it is a signed commit.
-fn commit_of((_, bytes): (Cid, Vec<u8>)) -> Option<Vec<u8>> {
+fn commit_of(Block { bytes, .. }: Block) -> Option<Vec<u8>> {
     SignedCommit::decode(&bytes).is_ok().then_some(bytes)
 }
 

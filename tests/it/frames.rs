@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use guestlist::codec::car::Car;
 use guestlist::codec::json;
 use guestlist::syntax::{Cid, Tid};
 use ipld_core::cid::Cid as AnyCid;
@@ -97,6 +98,11 @@ impl Block {
 pub(crate) fn car(roots: &[Cid], blocks: &[Block]) -> Vec<u8> {
     let roots = Ipld::List(roots.iter().copied().map(link).collect());
     car_with(&cbor(&map([("roots", roots), ("version", Ipld::Integer(1))])), blocks)
+}
+
+/// The first root of a CAR.
+pub(crate) fn root_of(car: &[u8]) -> Cid {
+    Car::parse(car).unwrap().root()
 }
 
 /// A CAR with any header.
