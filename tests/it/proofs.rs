@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use guestlist::codec::Reject;
 use guestlist::codec::car::Car;
 use guestlist::codec::claim::Verify;
+use guestlist::codec::commit::SignedCommit;
 use guestlist::codec::event::{Origin, Proof};
+use guestlist::codec::key::PublicKey;
 use guestlist::codec::node::{Entry, Node, layer_of};
 use guestlist::codec::proof::{Change, Changes, PartialTree};
+use guestlist::codec::{Reject, mst};
 use guestlist::syntax::Cid;
 use ipld_core::ipld::Ipld;
 use proptest::prelude::*;
 
 use crate::frames::{link, map, text};
-use crate::opened::Opened;
+use crate::opened::{Opened, blocks_of};
 use crate::signed::{Key, Repo, Write};
 use crate::trees::{Blocks, Keys, car, tree};
 use crate::verify::{proved, verified};
@@ -52,6 +54,32 @@ fn path(number: usize) -> String {
 /// The first of these paths on a layer.
 fn on_layer(layer: u32) -> String {
     (0..1_000_000).map(path).find(|path| layer_of(path.as_bytes()) == layer).unwrap()
+}
+
+#[test]
+fn a_repository_s_export_and_document_are_those_of_its_commits() {
+    let (mut repo, _) = filled(60);
+    repo.commit(2, &[Write::Put(&path(7), record(1)), Write::Delete(&path(8))]);
+    let blocks = blocks_of(&repo.export());
+    let block = |cid: &Cid| blocks.iter().find(|block| block.cid == *cid).map(|block| block.bytes.clone());
+    let root = Opened::of(&repo.sync(3).frame()).unwrap().root;
+    let commit = SignedCommit::decode(&block(&root).unwrap()).unwrap();
+    let mut keys = Keys::new();
+    mst::walk(
+        commit.data,
+        |cid| block(cid).ok_or(Reject::BlockMissing),
+        |key, cid| {
+            assert!(block(&Cid::try_from(cid).unwrap()).is_some());
+            keys.insert(String::from_utf8(key.to_vec()).unwrap(), *cid);
+            Ok::<_, Reject>(())
+        },
+    )
+    .unwrap();
+    assert_eq!(keys, repo.keys);
+    let document = repo.document("https://pds.example", "someone.example");
+    let method = &document["verificationMethod"][0];
+    let key = PublicKey::of_method("Multikey", method["publicKeyMultibase"].as_str().unwrap()).unwrap();
+    assert!(commit.claim().is_proved_by(&key));
 }
 
 #[test]
