@@ -1,8 +1,8 @@
 //! A strict, non-recursive walk over DAG-CBOR bytes.
 //!
 //! Owns the answer to "are these bytes canonical, and how deep do they nest?" and the small reader that
-//! the frame skim is made of. It builds no values: `serde_ipld_dagcbor` does that, on bytes that this walk
-//! has accepted. It exists because a decoder must survive ten thousand levels of nesting and tell depth
+//! the frame skim, commits and tree nodes are read with. It builds no values: `serde_ipld_dagcbor` does that, on
+//! bytes that this walk has accepted. It exists because a decoder must survive ten thousand levels of nesting and tell depth
 //! from damage. Spec: atproto data-model (DRISL): definite and shortest lengths, text keys sorted by
 //! length then bytes, tag 42 alone, no floats, integers of 64 signed bits.
 
@@ -200,6 +200,49 @@ pub fn walk(bytes: &[u8]) -> Result<usize, Malformed> {
     if reader.rest().is_empty() { Ok(levels) } else { Err(Malformed::NotDagCbor) }
 }
 
+/// The major type of unsigned integers. Nodes of trees are written with these; everything else with
+/// `serde_ipld_dagcbor`.
+pub const UNSIGNED: u8 = 0;
+/// That of byte strings.
+pub const BYTES: u8 = 2;
+/// That of text.
+pub const TEXT: u8 = 3;
+/// That of arrays.
+pub const ARRAY: u8 = 4;
+/// That of maps.
+pub const MAP: u8 = 5;
+/// The whole of `null`.
+pub const NULL: u8 = 0xf6;
+
+/// Appends a link to the bytes of a CID.
+pub fn write_link(out: &mut Vec<u8>, cid: &[u8]) {
+    out.extend([0xd8, 42]);
+    write_head(out, BYTES, cid.len() + 1);
+    out.push(0);
+    out.extend(cid);
+}
+
+/// Appends the head of an item in its shortest form.
+pub fn write_head(out: &mut Vec<u8>, major: u8, argument: usize) {
+    let major = major << 5;
+    match (u8::try_from(argument), u16::try_from(argument), u32::try_from(argument)) {
+        (Ok(argument @ ..24), ..) => out.push(major | argument),
+        (Ok(argument), ..) => out.extend([major | 24, argument]),
+        (_, Ok(argument), _) => {
+            out.push(major | 25);
+            out.extend(argument.to_be_bytes());
+        }
+        (_, _, Ok(argument)) => {
+            out.push(major | 26);
+            out.extend(argument.to_be_bytes());
+        }
+        _ => {
+            out.push(major | 27);
+            out.extend((argument as u64).to_be_bytes());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +303,20 @@ mod tests {
         // Each tag once cost a stack frame.
         let tags = [&b"\xd8\x2a".repeat(2_000_000), &link[..]].concat();
         assert_eq!(walk(&tags), Err(Malformed::NotDagCbor));
+    }
+
+    #[test]
+    fn a_head_is_written_in_its_shortest_form() {
+        for length in [0, 1, 23, 24, 255, 256, 65_535, 65_536, 70_000] {
+            let mut bytes = Vec::new();
+            write_head(&mut bytes, BYTES, length);
+            bytes.resize(bytes.len() + length, 0);
+            assert_eq!(walk(&bytes), Ok(0), "{length}");
+            assert_eq!(Reader::new(&bytes).head(), Ok(Head::Bytes(&vec![0; length])));
+        }
+        let mut bytes = Vec::new();
+        write_head(&mut bytes, ARRAY, 1 << 32);
+        assert_eq!(Reader::new(&bytes).head(), Ok(Head::Array(1 << 32)));
     }
 
     #[test]

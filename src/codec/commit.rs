@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::cbor::{Head, Malformed, Reader};
+use super::cbor::{self, Head, Malformed, Reader};
 use super::claim::Claim;
 use super::reject::Reject;
 use crate::syntax::{Cid, Did, Tid};
@@ -76,8 +76,10 @@ fn read(block: &[u8]) -> Result<Option<SignedCommit>, Malformed> {
         return Ok(None);
     }
     Ok(fields.commit(|| {
+        let mut head = Vec::new();
+        cbor::write_head(&mut head, cbor::MAP, count.saturating_sub(1));
         let mut hash = Sha256::new();
-        hash.update(map_head(count.saturating_sub(1)));
+        hash.update(head);
         hash.update(before);
         hash.update(after);
         hash.finalize().into()
@@ -121,17 +123,6 @@ impl<'a> Fields<'a> {
             signature: self.signature?.into(),
             digest: digest(),
         })
-    }
-}
-
-/// The head of a map of so many entries, in its shortest form.
-fn map_head(count: usize) -> Vec<u8> {
-    match (u8::try_from(count), u16::try_from(count), u32::try_from(count)) {
-        (Ok(count @ ..24), ..) => vec![0xa0 | count],
-        (Ok(count), ..) => vec![0xb8, count],
-        (_, Ok(count), _) => [&[0xb9][..], &count.to_be_bytes()].concat(),
-        // A block has fewer bytes than the next form has entries.
-        (_, _, count) => [&[0xba][..], &count.unwrap_or(u32::MAX).to_be_bytes()].concat(),
     }
 }
 

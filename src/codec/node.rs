@@ -4,11 +4,9 @@
 //! Keys are stored as what they do not share with the key before, and a key's layer follows from its hash.
 
 use ipld_core::cid::Cid as AnyCid;
-use serde::{Deserialize, Serialize};
-use serde_bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::cbor;
+use super::cbor::{self, Head, Malformed, Reader};
 use super::limits::MST_KEY_BYTES_MAX;
 use super::reject::Reject;
 use crate::syntax::Cid;
@@ -33,26 +31,9 @@ pub struct Entry {
     pub right: Option<Cid>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NodeWire<'a> {
-    #[serde(borrow)]
-    e: Vec<EntryWire<'a>>,
-    // Null or a link, and there in every node: named so that a missing one is an error.
-    #[serde(deserialize_with = "Option::deserialize")]
-    l: Option<AnyCid>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntryWire<'a> {
-    #[serde(borrow)]
-    k: &'a Bytes,
-    p: usize,
-    #[serde(deserialize_with = "Option::deserialize")]
-    t: Option<AnyCid>,
-    v: AnyCid,
-}
+/// What the fields of a node and of an entry are called, in their order.
+const FIELDS: [&str; 2] = ["e", "l"];
+const ENTRY_FIELDS: [&str; 4] = ["k", "p", "t", "v"];
 
 impl Node {
     /// Decodes a block.
@@ -60,23 +41,7 @@ impl Node {
     /// # Errors
     /// `MstMalformed` for anything but the one way in which these keys and links are written.
     pub fn decode(block: &[u8]) -> Result<Self, Reject> {
-        cbor::walk(block).map_err(|_| Reject::MstMalformed)?;
-        let wire: NodeWire<'_> = serde_ipld_dagcbor::from_slice(block).map_err(|_| Reject::MstMalformed)?;
-        let mut entries: Vec<Entry> = Vec::new();
-        for entry in wire.e {
-            let before = entries.last().map_or(&[][..], |entry| &entry.key);
-            let shared = before.get(..entry.p).ok_or(Reject::MstMalformed)?;
-            // Before they are put together: a few bytes may stand for many.
-            if shared.len().saturating_add(entry.k.len()) > MST_KEY_BYTES_MAX {
-                return Err(Reject::MstMalformed);
-            }
-            let key = [shared, &entry.k[..]].concat();
-            if before >= key.as_slice() || shared_len(before, &key) != entry.p {
-                return Err(Reject::MstMalformed);
-            }
-            entries.push(Entry { key, value: entry.v, right: link(entry.t.as_ref())? });
-        }
-        Ok(Self { left: link(wire.l.as_ref())?, entries })
+        read(block).ok().flatten().ok_or(Reject::MstMalformed)
     }
 
     /// The layer on which it is the root of a tree; `None` for the tree without any key.
@@ -112,22 +77,128 @@ impl Node {
 
     /// The block of this node.
     pub fn encode(&self) -> Vec<u8> {
-        let mut before: &[u8] = &[];
-        let mut e = Vec::with_capacity(self.entries.len());
-        for entry in &self.entries {
-            let p = shared_len(before, &entry.key);
-            let k = Bytes::new(entry.key.get(p..).unwrap_or_default());
-            e.push(EntryWire { k, p, t: entry.right.map(AnyCid::from), v: entry.value });
-            before = &entry.key;
-        }
-        let wire = NodeWire { e, l: self.left.map(AnyCid::from) };
-        serde_ipld_dagcbor::to_vec(&wire).expect("byte strings, numbers and links have a DAG-CBOR form")
+        let entries = self.entries.iter().map(|entry| (&*entry.key, &entry.value, entry.right));
+        encode(self.left, entries)
     }
 }
 
-fn link(cid: Option<&AnyCid>) -> Result<Option<Cid>, Reject> {
-    let link = cid.map(Cid::try_from).transpose().map_err(|_| Reject::MstMalformed)?;
-    if link.is_some_and(|link| !link.is_dag_cbor()) { Err(Reject::MstMalformed) } else { Ok(link) }
+/// Reads a node in one pass. There is one way to write it, so every head is known before it comes.
+fn read(block: &[u8]) -> Result<Option<Node>, Malformed> {
+    let mut reader = Reader::new(block);
+    let [entries_name, left_name] = FIELDS;
+    if reader.head()? != Head::Map(FIELDS.len()) || reader.head()? != Head::Text(entries_name) {
+        return Ok(None);
+    }
+    let Head::Array(count) = reader.head()? else { return Ok(None) };
+    let mut entries: Vec<Entry> = Vec::new();
+    for _ in 0..count {
+        let before = entries.last().map_or(&[][..], |entry| &entry.key);
+        let Some(entry) = read_entry(&mut reader, before)? else { return Ok(None) };
+        entries.push(entry);
+    }
+    if reader.head()? != Head::Text(left_name) {
+        return Ok(None);
+    }
+    let Some(left) = link(reader.head()?) else { return Ok(None) };
+    Ok(reader.rest().is_empty().then_some(Node { left, entries }))
+}
+
+/// Reads the entry after the key `before`.
+fn read_entry(reader: &mut Reader<'_>, before: &[u8]) -> Result<Option<Entry>, Malformed> {
+    let [rest_name, shared_name, right_name, value_name] = ENTRY_FIELDS.map(Head::Text);
+    if reader.head()? != Head::Map(ENTRY_FIELDS.len()) || reader.head()? != rest_name {
+        return Ok(None);
+    }
+    let Head::Bytes(rest) = reader.head()? else { return Ok(None) };
+    if reader.head()? != shared_name {
+        return Ok(None);
+    }
+    let Head::Int(shared) = reader.head()? else { return Ok(None) };
+    let Some(key) = whole(before, shared, rest) else { return Ok(None) };
+    if reader.head()? != right_name {
+        return Ok(None);
+    }
+    let Some(right) = link(reader.head()?) else { return Ok(None) };
+    if reader.head()? != value_name {
+        return Ok(None);
+    }
+    let Head::Link(value) = reader.head()? else { return Ok(None) };
+    Ok(AnyCid::try_from(value).ok().map(|value| Entry { key, value, right }))
+}
+
+/// The key that shares so many bytes with the one before it and ends in `rest`; `None` if it is not written so.
+fn whole(before: &[u8], shared: i64, rest: &[u8]) -> Option<Vec<u8>> {
+    let (common, left) = before.split_at_checked(usize::try_from(shared).ok()?)?;
+    // Before they are put together: a few bytes may stand for many.
+    if common.len() + rest.len() > MST_KEY_BYTES_MAX {
+        return None;
+    }
+    // It follows the key before, and shares no more with it: where they part, it is longer or its byte is greater.
+    let is_next = match (left.first(), rest.first()) {
+        (Some(left), Some(rest)) => left < rest,
+        (None, Some(_)) => true,
+        (_, None) => false,
+    };
+    is_next.then(|| [common, rest].concat())
+}
+
+/// A link to a node, or none.
+fn link(head: Head<'_>) -> Option<Option<Cid>> {
+    match head {
+        Head::Null => Some(None),
+        Head::Link(cid) => Cid::from_bytes(cid).filter(Cid::is_dag_cbor).map(Some),
+        _ => None,
+    }
+}
+
+/// The block of a node with these keys in order, each with its value and the subtree after it.
+pub fn encode<'a>(
+    left: Option<Cid>,
+    entries: impl ExactSizeIterator<Item = (&'a [u8], &'a AnyCid, Option<Cid>)>,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(ENTRY_BYTES * (entries.len() + 1));
+    let [entries_name, left_name] = FIELDS;
+    let [rest_name, shared_name, right_name, value_name] = ENTRY_FIELDS;
+    cbor::write_head(&mut out, cbor::MAP, FIELDS.len());
+    write_name(&mut out, entries_name);
+    cbor::write_head(&mut out, cbor::ARRAY, entries.len());
+    let mut before: &[u8] = &[];
+    for (key, value, right) in entries {
+        let shared = shared_len(before, key);
+        let rest = key.get(shared..).unwrap_or_default();
+        cbor::write_head(&mut out, cbor::MAP, ENTRY_FIELDS.len());
+        write_name(&mut out, rest_name);
+        cbor::write_head(&mut out, cbor::BYTES, rest.len());
+        out.extend(rest);
+        write_name(&mut out, shared_name);
+        cbor::write_head(&mut out, cbor::UNSIGNED, shared);
+        write_name(&mut out, right_name);
+        write_link(&mut out, right);
+        write_name(&mut out, value_name);
+        match Cid::try_from(value) {
+            Ok(value) => write_link(&mut out, Some(value)),
+            Err(_) => cbor::write_link(&mut out, &value.to_bytes()),
+        }
+        before = key;
+    }
+    write_name(&mut out, left_name);
+    write_link(&mut out, left);
+    out
+}
+
+/// What an entry takes, roughly: a link, the rest of a record key, and the names around them.
+const ENTRY_BYTES: usize = 80;
+
+fn write_name(out: &mut Vec<u8>, name: &str) {
+    cbor::write_head(out, cbor::TEXT, name.len());
+    out.extend(name.as_bytes());
+}
+
+fn write_link(out: &mut Vec<u8>, cid: Option<Cid>) {
+    match cid {
+        Some(cid) => cbor::write_link(out, cid.as_bytes()),
+        None => out.push(cbor::NULL),
+    }
 }
 
 /// How many bytes two keys begin with in common.
@@ -147,6 +218,7 @@ pub fn layer_of(key: &[u8]) -> u32 {
 mod tests {
     use ipld_core::cid::Cid as AnyCid;
     use ipld_core::ipld;
+    use ipld_core::ipld::Ipld;
 
     use super::{Cid, Entry, Node, Reject, layer_of, shared_len};
 
@@ -187,6 +259,40 @@ mod tests {
         assert_eq!(Node::decode(&node.encode()), Ok(node));
         let empty = Cid::compute_dag_cbor(&Node::default().encode()).to_string();
         assert_eq!(empty, "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm");
+    }
+
+    #[test]
+    fn a_node_is_written_as_any_other_dag_cbor_is() {
+        let old: AnyCid = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn".parse().unwrap();
+        let raw = AnyCid::new_v1(0x55, *value().hash());
+        let link = Some(Cid::compute_dag_cbor(b"node"));
+        let long = "a/".to_owned() + &"1".repeat(300);
+        let mut entries = Vec::new();
+        let mut wire = Vec::new();
+        let mut before = String::new();
+        for (key, value, right) in
+            [("a/1", value(), link), ("a/11", raw, None), (long.as_str(), old, link), ("b", value(), None)]
+        {
+            entries.push(Entry { key: key.into(), value, right });
+            let shared = shared_len(before.as_bytes(), key.as_bytes());
+            let rest = key.as_bytes()[shared..].to_vec();
+            let right = right.map_or(Ipld::Null, |right| Ipld::Link(right.into()));
+            wire.push(ipld!({ "p": shared as i64, "k": rest, "v": value, "t": right }));
+            before = key.to_owned();
+        }
+        // As many entries as take a head of two bytes, and of three.
+        for count in 0..300 {
+            let key = format!("c/{count:03}");
+            let shared = shared_len(before.as_bytes(), key.as_bytes());
+            let rest = key.as_bytes()[shared..].to_vec();
+            wire.push(ipld!({ "p": shared as i64, "k": rest, "v": raw, "t": null }));
+            entries.push(Entry { key: key.clone().into(), value: raw, right: None });
+            let node = Node { left: None, entries: entries.clone() };
+            let expected = ipld!({ "l": null, "e": wire.clone() });
+            assert_eq!(node.encode(), serde_ipld_dagcbor::to_vec(&expected).unwrap());
+            assert_eq!(Node::decode(&node.encode()), Ok(node));
+            before = key;
+        }
     }
 
     #[test]

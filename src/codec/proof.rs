@@ -9,7 +9,7 @@
 use ipld_core::cid::Cid as AnyCid;
 
 use super::car::Car;
-use super::node::{Entry, Node, layer_of};
+use super::node::{self, Entry, Node, layer_of};
 use super::reject::Reject;
 use crate::syntax::Cid;
 
@@ -216,22 +216,23 @@ impl Opening<'_, '_> {
 
 /// The CID of the node on `layer` that holds these items. Recurses once a layer.
 fn build(items: &[Item], layer: u32) -> Result<Cid, Reject> {
-    let mut node = Node::default();
+    let mut left = None;
+    let mut entries: Vec<(&[u8], &AnyCid, Option<Cid>)> = Vec::new();
     let is_here = |item: &Item| matches!(item, Item::Key { layer: of, .. } if *of == layer);
     let mut rest = items;
     loop {
         let end = rest.iter().position(is_here).unwrap_or(rest.len());
         let (below, after) = rest.split_at(end);
         let subtree = subtree(below, layer)?;
-        match node.entries.last_mut() {
-            Some(entry) => entry.right = subtree,
-            None => node.left = subtree,
+        match entries.last_mut() {
+            Some((_, _, right)) => *right = subtree,
+            None => left = subtree,
         }
         let Some((Item::Key { key, value, .. }, after)) = after.split_first() else { break };
-        node.entries.push(Entry { key: key.clone(), value: *value, right: None });
+        entries.push((key, value, None));
         rest = after;
     }
-    Ok(node.cid())
+    Ok(Cid::compute_dag_cbor(&node::encode(left, entries.into_iter())))
 }
 
 /// The subtree below `above` that holds these items, if there are any.
