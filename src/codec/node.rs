@@ -277,7 +277,7 @@ mod tests {
             let shared = shared_len(before.as_bytes(), key.as_bytes());
             let rest = key.as_bytes()[shared..].to_vec();
             let right = right.map_or(Ipld::Null, |right| Ipld::Link(right.into()));
-            wire.push(ipld!({ "p": shared as i64, "k": rest, "v": value, "t": right }));
+            wire.push(ipld!({ "p": i64::try_from(shared).unwrap(), "k": rest, "v": value, "t": right }));
             before = key.to_owned();
         }
         // As many entries as take a head of two bytes, and of three.
@@ -285,7 +285,7 @@ mod tests {
             let key = format!("c/{count:03}");
             let shared = shared_len(before.as_bytes(), key.as_bytes());
             let rest = key.as_bytes()[shared..].to_vec();
-            wire.push(ipld!({ "p": shared as i64, "k": rest, "v": raw, "t": null }));
+            wire.push(ipld!({ "p": i64::try_from(shared).unwrap(), "k": rest, "v": raw, "t": null }));
             entries.push(Entry { key: key.clone().into(), value: raw, right: None });
             let node = Node { left: None, entries: entries.clone() };
             let expected = ipld!({ "l": null, "e": wire.clone() });

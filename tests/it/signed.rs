@@ -49,7 +49,7 @@ impl Key {
                 [&[0xe7, 0x01], &secp256k1::PublicKey::from_secret_key(key).serialize()[..]].concat()
             }
             Key::P256(key) => {
-                [&[0x80, 0x24], &key.verifying_key().to_sec1_point(true).as_bytes()[..]].concat()
+                [&[0x80, 0x24][..], key.verifying_key().to_sec1_point(true).as_bytes()].concat()
             }
         };
         multibase::encode(Base::Base58Btc, bytes)

@@ -177,6 +177,11 @@ fn record_of(frame: &mut Opened) -> Option<Cid> {
     }
 }
 
+fn set(frame: &mut Opened, field: &str, value: Ipld) -> Option<()> {
+    frame.payload.insert(field.to_owned(), value);
+    Some(())
+}
+
 const ALTERATIONS: &[Alteration] = &[
     (
         "another CID of the record",
@@ -234,7 +239,7 @@ const ALTERATIONS: &[Alteration] = &[
         },
         &[Reject::ProofMismatch],
     ),
-    ("an operation left out", |frame| Some(drop(frame.ops().remove(0))), &[Reject::ProofMismatch]),
+    ("an operation left out", |frame| frame.ops().pop().map(drop), &[Reject::ProofMismatch]),
     (
         "an operation added",
         |frame| {
@@ -281,34 +286,22 @@ const ALTERATIONS: &[Alteration] = &[
         |frame| frame.payload.get_mut("prevData").map(|root| *root = any_link()),
         &[Reject::ProofMismatch],
     ),
-    (
-        "a root before that is text",
-        |frame| Some(drop(frame.payload.insert("prevData".to_owned(), text("bafy")))),
-        &[Reject::BadField],
-    ),
+    ("a root before that is text", |frame| set(frame, "prevData", text("bafy")), &[Reject::BadField]),
     (
         "a root before that is no block",
         |frame| {
             let old = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn".parse().unwrap();
-            Some(drop(frame.payload.insert("prevData".to_owned(), Ipld::Link(old))))
+            set(frame, "prevData", Ipld::Link(old))
         },
         &[Reject::BadCid],
     ),
     (
         "another DID",
-        |frame| Some(drop(frame.payload.insert("repo".to_owned(), text("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")))),
+        |frame| set(frame, "repo", text("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")),
         &[Reject::CommitDidMismatch],
     ),
-    (
-        "another rev",
-        |frame| Some(drop(frame.payload.insert("rev".to_owned(), text(rev(1))))),
-        &[Reject::CommitRevMismatch],
-    ),
-    (
-        "another commit",
-        |frame| Some(drop(frame.payload.insert("commit".to_owned(), any_link()))),
-        &[Reject::CarRootMismatch],
-    ),
+    ("another rev", |frame| set(frame, "rev", text(rev(1))), &[Reject::CommitRevMismatch]),
+    ("another commit", |frame| set(frame, "commit", any_link()), &[Reject::CarRootMismatch]),
 ];
 
 #[test]
