@@ -16,12 +16,13 @@ use guestlist::codec::claim::{Claim, Verify};
 use guestlist::codec::event::{Body, Event, Interest};
 use guestlist::codec::frame::decode;
 use guestlist::codec::key::PublicKey;
-use guestlist::codec::limits::COMMIT_BLOCKS_BYTES_MAX;
+use guestlist::codec::limits::{COMMIT_BLOCKS_BYTES_MAX, MST_KEY_BYTES_MAX};
 use guestlist::codec::node::{Entry, Node, layer_of};
 use guestlist::codec::proof::{Change, Changes, PartialTree};
 use guestlist::records::Kind;
 use guestlist::syntax::Cid;
 use ipld_core::cid::Cid as AnyCid;
+use ipld_core::cid::multihash::Multihash;
 use measure::{argument, cost_of, fraction, median, millis, table};
 use p256::ecdsa::signature::hazmat::PrehashSigner;
 use secp256k1::{Message, SecretKey};
@@ -211,29 +212,31 @@ impl Tree {
 
 /// What 200 operations on one slice cost: all created, or all deleted, evenly among its keys.
 fn hostile(rounds: u64) {
-    let value = AnyCid::from(Cid::compute_dag_cbor(b"record"));
+    let record = AnyCid::from(Cid::compute_dag_cbor(b"record"));
+    // A record that is its own CID takes the fewest bytes, so that a slice has room for the most keys.
+    let tiny = AnyCid::new_v1(0x55, Multihash::wrap(0, &[]).expect("nothing fits"));
     let path = |number: usize| format!("community.lexicon.calendar.event/{number:07}");
     let low = |key: &String| layer_of(key.as_bytes()) == 0;
-    let long = "x".repeat(1_000);
-    let slices: [(&str, Vec<String>); 4] = [
-        ("20,000 keys as they come", (0..20_000).map(path).collect()),
-        ("20,000 keys in one node", (0..).map(path).filter(low).take(20_000).collect()),
-        (
-            "20,000 keys of a kilobyte in one node",
-            (0..).map(|n| format!("{long}/{n:07}")).filter(low).take(20_000).collect(),
-        ),
-        ("500 keys, one of them on layer 10", {
-            let high = (0..).map(path).find(|key| layer_of(key.as_bytes()) == 10);
-            let mut keys: Vec<_> = (0..500).map(|number| path(number * 1_000)).chain(high).collect();
-            keys.sort();
-            keys
-        }),
+    let long = |number: usize| format!("{}/{number:07}", "x".repeat(MST_KEY_BYTES_MAX - 8));
+    let high = (0..).map(path).find(|key| layer_of(key.as_bytes()) == 10);
+    let mut chain: Vec<_> = (0..500).map(|number| path(number * 1_000)).chain(high).collect();
+    chain.sort();
+    let slices: [(&str, Vec<String>, AnyCid); 4] = [
+        ("20,000 keys as they come", (0..20_000).map(path).collect(), record),
+        ("20,000 keys in one node", (0..).map(path).filter(low).take(20_000).collect(), record),
+        ("70,000 keys of a kilobyte in one node", (0..).map(long).filter(low).take(70_000).collect(), tiny),
+        ("500 keys, one of them on layer 10", chain, record),
     ];
     let mut rows = vec![row!["", "bytes", "created", "deleted"]];
-    for (name, keys) in slices {
-        let step = keys.len() / OPS;
-        let chosen: Vec<&String> = keys.iter().step_by(step.max(1)).take(OPS).collect();
-        let rest: Vec<String> = keys.iter().filter(|key| !chosen.contains(key)).cloned().collect();
+    for (name, keys, value) in slices {
+        let step = (keys.len() / OPS).max(1);
+        let chosen: Vec<&String> = keys.iter().step_by(step).take(OPS).collect();
+        let rest: Vec<String> = keys
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| at % step != 0 || *at >= step * OPS)
+            .map(|(_, key)| key.clone())
+            .collect();
         let (with, without) = (Tree::of(&keys, value), Tree::of(&rest, value));
         assert!(with.car.len() <= COMMIT_BLOCKS_BYTES_MAX, "{name}: {}", with.car.len());
         let there = |path| Change { path, before: None, after: Some(value) };

@@ -73,7 +73,8 @@ impl PublicKey {
     /// Whether `signature` is this key's over this SHA-256, in its low-S form.
     pub fn verifies_digest(&self, digest: &[u8; 32], signature: &[u8]) -> bool {
         match self {
-            // This library refuses high-S by itself.
+            // This library refuses high-S by itself. It keeps a context a thread, and since no secret is used here
+            // the context needs no randomness.
             PublicKey::K256(key) => secp256k1::ecdsa::Signature::from_compact(signature)
                 .is_ok_and(|signature| signature.verify(Message::from_digest(*digest), key).is_ok()),
             PublicKey::P256(key) => p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
