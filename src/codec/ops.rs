@@ -114,11 +114,9 @@ pub(super) fn prove(
             return Err(Reject::BlockMissing);
         }
     }
-    match base {
-        Some(base) if is_told && before.root()? == base => Ok(Proof::Inverted),
-        Some(_) if is_told => Err(Reject::ProofMismatch),
-        _ => Ok(Proof::Forward),
-    }
+    let Some(base) = base.filter(|_| is_told) else { return Ok(Proof::Forward) };
+    before.leads_to(&base)?;
+    Ok(Proof::Inverted)
 }
 
 /// Opens wanted operations, all or none.

@@ -16,6 +16,9 @@ use crate::syntax::Cid;
 /// Layers of a tree. A key on layer 32 takes 2^64 hashes to find; real trees have about a dozen.
 const LAYERS_MAX: u32 = 32;
 
+/// The layer of a whole tree that was not opened.
+const WHOLE: u32 = LAYERS_MAX;
+
 /// A part of the tree, in the order of its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Item {
@@ -81,7 +84,7 @@ impl PartialTree {
             return Err(Reject::MstMalformed);
         }
         if changes.0.is_empty() {
-            return Ok(Self(vec![Item::Unopened { root: *root, layer: LAYERS_MAX }]));
+            return Ok(Self(vec![Item::Unopened { root: *root, layer: WHOLE }]));
         }
         let node = Node::decode(car.block(root)?)?;
         let Some(layer) = node.root_layer()? else { return Ok(Self(Vec::new())) };
@@ -126,22 +129,24 @@ impl PartialTree {
         Ok(Self(before))
     }
 
-    /// The root of the tree that these keys and subtrees make.
+    /// Checks that these keys and subtrees make the tree under `root`.
     ///
     /// # Errors
-    /// A subtree that was not opened would have to be to tell.
-    pub fn root(&self) -> Result<Cid, Reject> {
+    /// They make another, or a subtree that was not opened would have to be to tell.
+    pub fn leads_to(&self, root: &Cid) -> Result<(), Reject> {
         let layers = self.0.iter().filter_map(|item| match item {
             Item::Key { layer, .. } => Some(*layer),
             Item::Unopened { .. } => None,
         });
-        match (layers.max(), self.0.as_slice()) {
-            (Some(top), items) if top < LAYERS_MAX => build(items, top),
-            (None, []) => Ok(Node::default().cid()),
-            // Everything above it is gone, so it is what the tree was.
-            (None, [Item::Unopened { root, .. }]) => Ok(*root),
-            _ => Err(Reject::ProofIncomplete),
-        }
+        let (found, otherwise) = match (layers.max(), self.0.as_slice()) {
+            (Some(top), items) if top < LAYERS_MAX => (build(items, top)?, Reject::ProofMismatch),
+            (None, []) => (Node::default().cid(), Reject::ProofMismatch),
+            (None, [Item::Unopened { root, layer: WHOLE }]) => (*root, Reject::ProofMismatch),
+            // Everything above it is gone, so it is what the tree was; or what it points at was, if it only points.
+            (None, [Item::Unopened { root, .. }]) => (*root, Reject::ProofIncomplete),
+            _ => return Err(Reject::ProofIncomplete),
+        };
+        if found == *root { Ok(()) } else { Err(otherwise) }
     }
 }
 

@@ -99,9 +99,10 @@ fn changes<'a>(before: &'a Keys, after: &'a Keys) -> Vec<Change<'a>> {
     gone.chain(here).collect()
 }
 
-pub(crate) fn undone(blocks: &Blocks, root: &Cid, changes: &[Change<'_>]) -> Result<Cid, Reject> {
+/// Whether taking back what happened leads to the tree `was`.
+pub(crate) fn undone(blocks: &Blocks, root: &Cid, changes: &[Change<'_>], was: &Cid) -> Result<(), Reject> {
     let changes: Changes<'_> = changes.iter().cloned().collect();
-    PartialTree::open(&Car::parse(&car(blocks)).unwrap(), root, &changes)?.undo(&changes)?.root()
+    PartialTree::open(&Car::parse(&car(blocks)).unwrap(), root, &changes)?.undo(&changes)?.leads_to(was)
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn the_empty_tree_is_a_node_without_anything() {
     let mut blocks = Blocks::new();
     let root = tree(&Keys::new(), &mut blocks);
     assert_eq!(root.to_string(), "bafyreie5737gdxlw5i64vzichcalba3z2v5n6icifvx5xytvske7mr3hpm");
-    assert_eq!(open(&blocks, &root, &["a/1"]).unwrap().root(), Ok(root));
+    assert_eq!(open(&blocks, &root, &["a/1"]).unwrap().leads_to(&root), Ok(()));
 }
 
 #[test]
@@ -145,13 +146,25 @@ fn an_operation_that_did_not_happen_is_noticed() {
     let (before, after) = (keys(&["a/1", "b/2"]), keys(&["a/1", "c/3"]));
     let mut blocks = Blocks::new();
     let (root, was) = (tree(&after, &mut blocks), tree(&before, &mut Blocks::new()));
-    let told = |changes: &[Change<'_>]| undone(&blocks, &root, changes);
+    let told = |changes: &[Change<'_>]| undone(&blocks, &root, changes, &was);
     let (created_c, deleted_b) = (created("c/3", value(1)), deleted("b/2", value(1)));
-    assert_eq!(told(&[deleted_b.clone(), created_c.clone()]), Ok(was));
-    assert_eq!(told(&[created_c.clone(), deleted_b.clone()]), Ok(was), "in any order");
-    assert_ne!(told(std::slice::from_ref(&created_c)), Ok(was), "a deletion that is not told");
-    assert_ne!(told(std::slice::from_ref(&deleted_b)), Ok(was), "a creation that is not told");
-    assert_ne!(told(&[deleted("b/2", value(2)), created_c]), Ok(was), "another value was there");
+    assert_eq!(told(&[deleted_b.clone(), created_c.clone()]), Ok(()));
+    assert_eq!(told(&[created_c.clone(), deleted_b.clone()]), Ok(()), "in any order");
+    assert_eq!(
+        told(std::slice::from_ref(&created_c)),
+        Err(Reject::ProofMismatch),
+        "a deletion that is not told"
+    );
+    assert_eq!(
+        told(std::slice::from_ref(&deleted_b)),
+        Err(Reject::ProofMismatch),
+        "a creation that is not told"
+    );
+    assert_eq!(
+        told(&[deleted("b/2", value(2)), created_c]),
+        Err(Reject::ProofMismatch),
+        "another value was there"
+    );
     for change in [
         created("c/3", value(2)),
         created("d/4", value(1)),
@@ -161,6 +174,21 @@ fn an_operation_that_did_not_happen_is_noticed() {
     ] {
         assert_eq!(told(std::slice::from_ref(&change)), Err(Reject::ProofMismatch), "{change:?}");
     }
+}
+
+#[test]
+fn a_subtree_that_is_all_there_was_need_not_come() {
+    // The second stands on layer 2, so that a node stands between it and the first that only points.
+    let (low, high) = ("2653ae71", "88bfafc7");
+    let mut blocks = Blocks::new();
+    let (root, was) = (tree(&keys(&[low, high]), &mut blocks), tree(&keys(&[low]), &mut Blocks::new()));
+    assert_eq!(blocks.len(), 3);
+    let undoing = |blocks: &Blocks| undone(blocks, &root, &[created(high, value(1))], &was);
+    assert_eq!(undoing(&blocks), Ok(()));
+    blocks.remove(&was);
+    assert_eq!(undoing(&blocks), Ok(()), "its CID tells");
+    blocks.retain(|cid, _| *cid == root);
+    assert_eq!(undoing(&blocks), Err(Reject::ProofIncomplete), "what only points must come");
 }
 
 fn any_keys() -> impl Strategy<Value = Keys> {
@@ -175,7 +203,9 @@ proptest! {
     fn taking_back_every_change_leads_to_the_tree_before(before in any_keys(), after in any_keys()) {
         let mut blocks = Blocks::new();
         let (root, was) = (tree(&after, &mut blocks), tree(&before, &mut Blocks::new()));
-        prop_assert_eq!(undone(&blocks, &root, &changes(&before, &after)), Ok(was));
+        prop_assert_eq!(undone(&blocks, &root, &changes(&before, &after), &was), Ok(()));
+        let other = undone(&blocks, &root, &changes(&before, &after), &root);
+        prop_assert_eq!(other, if was == root { Ok(()) } else { Err(Reject::ProofMismatch) });
     }
 
     #[test]
@@ -195,12 +225,10 @@ proptest! {
             let cid = blocks.keys().nth(which % blocks.len().max(1)).copied();
             cid.and_then(|cid| blocks.remove(&cid));
         }
-        match undone(&blocks, &root, &changes(&before, &after)) {
-            Ok(found) => prop_assert_eq!(found, was),
-            Err(reject) => {
-                let is_missing = matches!(reject, Reject::BlockMissing | Reject::ProofIncomplete | Reject::ProofMismatch);
-                prop_assert!(is_missing, "{:?}", reject);
-            }
+        let changes = changes(&before, &after);
+        if let Err(reject) = undone(&blocks, &root, &changes, &was) {
+            prop_assert!(matches!(reject, Reject::BlockMissing | Reject::ProofIncomplete), "{:?}", reject);
         }
+        prop_assert!(was == root || undone(&blocks, &root, &changes, &root).is_err());
     }
 }
