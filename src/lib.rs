@@ -18,6 +18,8 @@ pub mod filing;
 
 pub mod reduce;
 
+pub mod net;
+
 pub mod identity;
 pub mod store;
 

@@ -1,20 +1,16 @@
 //! Opening a connection: name, TCP, TLS, upgrade, and the redirects on the way.
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::endpoint::Endpoint;
+use crate::net::{USER_AGENT, retry_after, system_tls};
 
 /// An open stream.
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -33,9 +29,6 @@ const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest wait that a host may ask for. Beyond it we rather ask again.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
-
-/// What we call ourselves.
-pub(super) const USER_AGENT: &str = concat!("guestlist/", env!("CARGO_PKG_VERSION"));
 
 /// No connection.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +147,7 @@ async fn upgrade(endpoint: &Endpoint, path: &str, message_bytes_max: usize) -> R
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .max_message_size(Some(message_bytes_max))
         .max_frame_size(Some(message_bytes_max));
-    let connector = if endpoint.is_tls() { Connector::Rustls(tls()) } else { Connector::Plain };
+    let connector = if endpoint.is_tls() { Connector::Rustls(system_tls()) } else { Connector::Plain };
     let (socket, _) = client_async_tls_with_config(request, stream, Some(config), Some(connector)).await?;
     Ok(socket)
 }
@@ -167,38 +160,7 @@ pub(super) async fn dial(endpoint: &Endpoint) -> std::io::Result<TcpStream> {
 }
 
 fn refused(response: &tungstenite::http::Response<Option<Vec<u8>>>) -> ConnectError {
-    ConnectError::Status { status: response.status(), retry_after: retry_after(response) }
-}
-
-/// `Retry-After`, in seconds or as a date.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    Duration::try_from(date.duration_since(Timestamp::now())).ok()
-}
-
-/// How TLS is spoken: with the roots that the operating system trusts, read once.
-pub(super) fn tls() -> Arc<ClientConfig> {
-    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
-        let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            tracing::warn!(%error, "a part of the system's certificates cannot be read");
-        }
-        let mut roots = RootCertStore::empty();
-        let (_, unusable) = roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            tracing::error!(unusable, "the system has no certificates: no host can be reached through TLS");
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = versions.expect("the provider knows the versions that are safe by default");
-        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
-    });
-    Arc::clone(config)
+    ConnectError::Status { status: response.status(), retry_after: retry_after(response.headers()) }
 }
 
 #[cfg(test)]

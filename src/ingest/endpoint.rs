@@ -6,21 +6,19 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite::http::Uri;
 
+use crate::net::{Origin, OriginError};
+
 /// Where a relay's stream is. May stand in the configured address.
 pub const RELAY_PATH: &str = "/xrpc/com.atproto.sync.subscribeRepos";
 /// Where Jetstream's is.
 pub const JETSTREAM_PATH: &str = "/subscribe";
 
-/// An origin, normalised: `wss` or `ws`, the host in lowercase, the port only where it is not the usual one.
+/// An origin, written as a WebSocket's: `wss` or `ws`, the host in lowercase, the port only where it is not the usual one.
 ///
 /// The scope of a cursor is one host, so two ways of writing one host must not be two sources.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Endpoint {
-    tls: bool,
-    host: String,
-    port: u16,
-}
+pub struct Endpoint(Origin);
 
 /// An address that no live source can have. Never shows the address: there may be a password in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,77 +41,47 @@ impl Endpoint {
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let uri: Uri = text.trim().parse().map_err(|_| EndpointError::NotAnOrigin)?;
-        let endpoint = Self::of(&uri)?;
+        let origin = Origin::of(&uri).map_err(|error| match error {
+            OriginError::Credentials => EndpointError::Credentials,
+            OriginError::NotAnOrigin | OriginError::Path => EndpointError::NotAnOrigin,
+        })?;
         if !matches!(uri.path(), "" | "/" | RELAY_PATH | JETSTREAM_PATH) || uri.query().is_some() {
             return Err(EndpointError::Path);
         }
-        Ok(endpoint)
+        Ok(Self(origin))
     }
 
-    /// The origin of an absolute URL.
-    fn of(uri: &Uri) -> Result<Self, EndpointError> {
-        let tls = match uri.scheme_str().map(str::to_ascii_lowercase).as_deref() {
-            Some("wss" | "https") => true,
-            Some("ws" | "http") => false,
-            _ => return Err(EndpointError::NotAnOrigin),
-        };
-        let authority = uri.authority().ok_or(EndpointError::NotAnOrigin)?;
-        if authority.as_str().contains('@') {
-            return Err(EndpointError::Credentials);
-        }
-        let host = authority.host().to_ascii_lowercase();
-        let usual = if tls { 443 } else { 80 };
-        // A port that is written and cannot be read is an error, not the usual one.
-        let port = match authority.as_str().strip_prefix(authority.host()) {
-            Some("") => usual,
-            _ => authority.port_u16().ok_or(EndpointError::NotAnOrigin)?,
-        };
-        if host.is_empty() {
-            return Err(EndpointError::NotAnOrigin);
-        }
-        Ok(Self { tls, host, port })
+    /// The origin itself.
+    pub fn origin(&self) -> &Origin {
+        &self.0
     }
 
     /// Whether it is reached through TLS.
     pub fn is_tls(&self) -> bool {
-        self.tls
+        self.0.is_tls()
     }
 
     /// The host's name or address, without brackets, as a resolver takes it.
     pub fn host(&self) -> &str {
-        self.host.trim_start_matches('[').trim_end_matches(']')
+        self.0.host()
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Host and port as they stand in a request.
-    pub fn authority(&self) -> String {
-        let usual = if self.tls { 443 } else { 80 };
-        if self.port == usual { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
+        self.0.port()
     }
 
     /// Where a redirect leads: the endpoint, and the path with its query. `None` where it leads nowhere that
     /// may be followed: out of TLS, or to something with a password.
     pub fn redirected(&self, location: &str) -> Option<(Self, String)> {
-        let uri: Uri = location.parse().ok()?;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let endpoint = match uri.authority() {
-            // Relative to where we are.
-            None => path.starts_with('/').then(|| self.clone())?,
-            Some(_) if uri.scheme().is_none() => return None,
-            Some(_) => Self::of(&uri).ok()?,
-        };
-        let downgrade = self.tls && !endpoint.tls;
-        (!downgrade).then_some((endpoint, path))
+        let (origin, path) = self.0.redirected(location)?;
+        Some((Self(origin), path))
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", if self.tls { "wss" } else { "ws" }, self.authority())
+        write!(f, "{}://{}", if self.is_tls() { "wss" } else { "ws" }, self.0.authority())
     }
 }
 

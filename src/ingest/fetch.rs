@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use hyper::StatusCode;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
-use tokio_tungstenite::tungstenite::Bytes;
 
-use super::connect::{USER_AGENT, dial, tls};
+use super::connect::dial;
 use super::endpoint::Endpoint;
+use crate::net::{GetError, get, system_tls};
 
 /// It could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -26,15 +22,12 @@ pub(super) enum FetchError {
     /// The host's name is none that TLS knows.
     #[error("the host has no name for TLS")]
     Name,
-    /// It was no HTTP.
-    #[error("no answer: {0}")]
-    Http(#[from] hyper::Error),
     /// The answer was an error.
     #[error("the host answered {0}")]
     Status(StatusCode),
-    /// The answer is larger than it may be, or ended too early.
-    #[error("the answer cannot be read or is too large")]
-    Body,
+    /// It was no HTTP, or too much.
+    #[error(transparent)]
+    Get(#[from] GetError),
 }
 
 /// The body of `GET path`, if it is not larger than that. Follows no redirects: what we ask for is small, and the
@@ -47,43 +40,14 @@ pub(super) async fn fetch(
 ) -> Result<Vec<u8>, FetchError> {
     let got = async {
         let stream = dial(endpoint).await?;
-        if !endpoint.is_tls() {
-            return get(stream, endpoint, path, bytes_max).await;
-        }
-        let name = ServerName::try_from(endpoint.host().to_owned()).map_err(|_| FetchError::Name)?;
-        let stream = TlsConnector::from(tls()).connect(name, stream).await?;
-        get(stream, endpoint, path, bytes_max).await
+        let answer = if endpoint.is_tls() {
+            let name = ServerName::try_from(endpoint.host().to_owned()).map_err(|_| FetchError::Name)?;
+            let stream = TlsConnector::from(system_tls()).connect(name, stream).await?;
+            get(stream, endpoint.origin(), path, bytes_max).await?
+        } else {
+            get(stream, endpoint.origin(), path, bytes_max).await?
+        };
+        if answer.status == StatusCode::OK { Ok(answer.body) } else { Err(FetchError::Status(answer.status)) }
     };
     tokio::time::timeout(patience, got).await.unwrap_or(Err(FetchError::TimedOut(patience)))
-}
-
-async fn get(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    endpoint: &Endpoint,
-    path: &str,
-    bytes_max: usize,
-) -> Result<Vec<u8>, FetchError> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path)
-        .header(header::HOST, endpoint.authority())
-        .header(header::USER_AGENT, USER_AGENT)
-        .body(Empty::<Bytes>::new())
-        .expect("an endpoint and a path make a request");
-    let answer = async {
-        let response = sender.send_request(request).await?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(response.status()));
-        }
-        let body = Limited::new(response.into_body(), bytes_max).collect().await;
-        Ok(body.map_err(|_| FetchError::Body)?.to_bytes().to_vec())
-    };
-    // The connection works while the answer is waited for, and ends with it.
-    tokio::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        ended = connection => {
-            ended?;
-            answer.await
-        }
-    }
 }

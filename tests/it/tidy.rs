@@ -11,6 +11,7 @@ const RANKS: &[&[&str]] = &[
     &["rules"],
     &["filing"],
     &["reduce"],
+    &["net"],
     &["identity", "store"],
     &["archive", "check", "delivery", "export", "rebuild", "sources"],
     &["http", "indexer", "ingest"],
