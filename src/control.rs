@@ -21,7 +21,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::http::explain;
-use crate::identity::Directory;
+use crate::identity::Resolver;
 use crate::store::Store;
 use crate::syntax::AtUri;
 use crate::{archive, check, export};
@@ -74,7 +74,7 @@ pub type Lines<'a> = &'a mut dyn FnMut(&str) -> io::Result<()>;
 
 impl Question {
     /// Answers from a store.
-    pub fn answer(&self, store: &Store, identities: &Directory, lines: Lines<'_>) -> anyhow::Result<Found> {
+    pub fn answer(&self, store: &Store, identities: &Resolver, lines: Lines<'_>) -> anyhow::Result<Found> {
         match self {
             Question::Digest => lines(&export::digest(&store.freeze())?.0)?,
             Question::Verdicts => {
@@ -139,7 +139,7 @@ pub struct Control {
 
 impl Control {
     /// Begins to listen. The caller holds the directory, so a socket that is there already is a dead one's.
-    pub fn listen(store: Store, identities: Arc<Directory>, dir: &Path) -> io::Result<Self> {
+    pub fn listen(store: Store, identities: Resolver, dir: &Path) -> io::Result<Self> {
         let path = dir.join(SOCKET_FILE);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -181,11 +181,11 @@ impl Drop for Turn {
     }
 }
 
-fn accept(listener: &UnixListener, store: &Store, identities: &Arc<Directory>) {
+fn accept(listener: &UnixListener, store: &Store, identities: &Resolver) {
     let busy = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
-        let (store, identities, busy) = (store.clone(), Arc::clone(identities), Arc::clone(&busy));
+        let (store, identities, busy) = (store.clone(), identities.clone(), Arc::clone(&busy));
         let answering = thread::Builder::new().name("question".to_owned()).spawn(move || {
             let turn = Turn::take(busy);
             // Whoever asked may have gone; there is nobody to tell.
@@ -197,7 +197,7 @@ fn accept(listener: &UnixListener, store: &Store, identities: &Arc<Directory>) {
     }
 }
 
-fn converse(stream: &UnixStream, store: &Store, identities: &Directory, has_turn: bool) -> io::Result<()> {
+fn converse(stream: &UnixStream, store: &Store, identities: &Resolver, has_turn: bool) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut question = String::new();

@@ -26,7 +26,7 @@ use crate::config::{Config, EngineKind};
 use crate::control::Control;
 use crate::delivery::{Receiver, Tally, queue};
 use crate::http::{self, Service};
-use crate::identity::Directory;
+use crate::identity::{Directory, Resolver, System};
 use crate::indexer::{Indexer, Turn};
 use crate::ingest::Wiring;
 use crate::ingest::watch::Watch;
@@ -44,11 +44,14 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    let identities = Arc::new(Directory::load(&config.identity.identities)?);
+    let directory = Directory::load(&config.identity.identities)?;
+    let in_files = directory.len();
+    let network = Arc::new(System::new(config.identity.dns.clone()));
+    let identities = Resolver::new(config.identity.settings(), directory, network);
     let store = open(&config)?;
     let _control = match store.dir() {
         Some(dir) => Some(
-            Control::listen(store.clone(), Arc::clone(&identities), dir)
+            Control::listen(store.clone(), identities.clone(), dir)
                 .context("cannot listen on control.sock")?,
         ),
         None => None,
@@ -57,7 +60,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), %address, data_dir = %config.data_dir.display(),
-        identities = identities.len(), "guestlist is listening"
+        identities = in_files, "guestlist is listening"
     );
     let stop = CancellationToken::new();
     let board = Board::default();

@@ -2,7 +2,7 @@
 
 use super::{DataDir, Failure, rebuild_with_progress};
 use crate::control::Question;
-use crate::identity::Directory;
+use crate::identity::Resolver;
 
 /// Recompute everything from the stored records and compare
 ///
@@ -22,6 +22,6 @@ impl Check {
         if self.rebuild {
             rebuild_with_progress(&self.store.open_to_write("check --rebuild")?)?;
         }
-        self.store.ask(&Question::Check, &Directory::default())
+        self.store.ask(&Question::Check, &Resolver::default())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{DataDir, Failure};
 use crate::control::Question;
-use crate::identity::Directory;
+use crate::identity::Resolver;
 
 /// Print one hash over the whole derived state
 ///
@@ -16,6 +16,6 @@ pub(super) struct Digest {
 
 impl Digest {
     pub(super) fn run(self) -> Result<(), Failure> {
-        self.store.ask(&Question::Digest, &Directory::default())
+        self.store.ask(&Question::Digest, &Resolver::default())
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{DataDir, Failed, Failure};
 use crate::control::Question;
-use crate::identity::Directory;
+use crate::identity::{Directory, Resolver};
 use crate::syntax::AtUri;
 
 /// Say what was decided of one record, and why
@@ -28,7 +28,7 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let identities = Directory::load(&self.identities).map_err(Failed)?;
+        let identities = Resolver::offline(Directory::load(&self.identities).map_err(Failed)?);
         self.store.ask(&Question::Explain { uri: self.uri.as_str().to_owned(), json: self.json }, &identities)
     }
 }

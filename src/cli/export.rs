@@ -2,7 +2,7 @@
 
 use super::{DataDir, Failure};
 use crate::control::Question;
-use crate::identity::Directory;
+use crate::identity::Resolver;
 
 /// Print the derived state, or the stored records, as JSON Lines
 ///
@@ -24,6 +24,6 @@ pub(super) struct Export {
 impl Export {
     pub(super) fn run(self) -> Result<(), Failure> {
         let question = if self.records { Question::Records } else { Question::Verdicts };
-        self.store.ask(&question, &Directory::default())
+        self.store.ask(&question, &Resolver::default())
     }
 }

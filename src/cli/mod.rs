@@ -20,7 +20,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
 use crate::control::{self, Found, Question};
-use crate::identity::Directory;
+use crate::identity::Resolver;
 use crate::rebuild;
 use crate::store::{IfAbsent, Store, StoreError};
 use crate::telemetry;
@@ -63,7 +63,7 @@ struct DataDir {
 
 impl DataDir {
     /// Answers a question from the store, or through the daemon that holds it.
-    fn ask(&self, question: &Question, identities: &Directory) -> Result<(), Failure> {
+    fn ask(&self, question: &Question, identities: &Resolver) -> Result<(), Failure> {
         let config = self.config()?;
         let dir = &config.data_dir;
         let found = match Store::open(dir, config.cache_bytes(), IfAbsent::Fail) {

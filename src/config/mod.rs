@@ -209,9 +209,6 @@ impl Config {
 
     /// What types cannot say.
     fn validate(&self) -> Result<(), ConfigError> {
-        let within = |key, value: u64, range: RangeInclusive<u64>| {
-            if range.contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { key, value, range }) }
-        };
         let limits = &self.limits;
         within("limits.batch_events", wide(limits.batch_events), 1..=100_000)?;
         within("limits.queries_at_once", wide(limits.queries_at_once), 1..=10_000)?;
@@ -220,6 +217,7 @@ impl Config {
         if EnvFilter::try_new(&self.telemetry.log).is_err() {
             return Err(ConfigError::LogFilter { filter: self.telemetry.log.clone() });
         }
+        self.identity.validate()?;
         let live = &self.live;
         within("live.connect_seconds", live.connect_seconds, 1..=600)?;
         within("live.ping_seconds", live.ping_seconds, 1..=600)?;
@@ -239,6 +237,10 @@ impl Config {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a configuration of texts and numbers serialises")
     }
+}
+
+fn within(key: &'static str, value: u64, range: RangeInclusive<u64>) -> Result<(), ConfigError> {
+    if range.contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { key, value, range }) }
 }
 
 fn wide(count: usize) -> u64 {

@@ -89,3 +89,22 @@ fn an_unknown_variable_is_an_error() {
     assert!(with(&[("HTTP__BND", "x")]).unwrap().is_err());
     assert!(with(&[("HTPP__BIND", "127.0.0.1:1")]).unwrap().is_err());
 }
+
+#[test]
+fn where_identities_are_asked_for_is_checked_and_no_password_is_shown() {
+    for (key, value, said) in [
+        ("IDENTITY__PLC_URL", "plc.directory", "https://"),
+        ("IDENTITY__PLC_URL", "https://me:hunter2@plc.directory", "password"),
+        ("IDENTITY__PLC_URL", "https://plc.directory/path", "path"),
+        ("IDENTITY__DNS", "[\"dns.example\"]", "address"),
+        ("IDENTITY__ALLOW_PRIVATE_NETWORKS", "perhaps", "boolean"),
+    ] {
+        let error = with(&[(key, value)]).unwrap().unwrap_err().to_string();
+        assert!(error.contains(said) && !error.contains("hunter2"), "{key} = {value}: {error}");
+    }
+    let local =
+        with(&[("IDENTITY__PLC_URL", "http://localhost:2582/"), ("IDENTITY__DNS", "[\"[::1]:5353\"]")]);
+    let identity = local.unwrap().unwrap().identity;
+    assert_eq!(identity.plc_url.to_string(), "http://localhost:2582");
+    assert_eq!(identity.settings().plc, identity.plc_url);
+}

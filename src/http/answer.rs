@@ -21,9 +21,11 @@ use tokio::sync::Semaphore;
 use super::cursor;
 use super::error::{ApiError, Failure};
 use super::memo::Memo;
+use super::names::{Asker, Found, Names};
 use super::params::Params;
 use super::{POSITION, Service};
 use crate::filing;
+use crate::syntax::Handle;
 use crate::tables::keys::MetaKey;
 use crate::tables::view::{Rows, RowsError};
 
@@ -38,21 +40,24 @@ pub(super) struct Shared {
     service: Service,
     /// A permit is held until the work ends, which is later than the answer when the client was turned away.
     permits: Arc<Semaphore>,
-    /// A short hash of what answers depend on beside rows and time: the version, the identities, the public URL.
-    /// All of it may be another after a restart, over the same rows.
-    setting: String,
+    asker: Asker,
 }
 
 impl Shared {
     pub(super) fn new(service: Service) -> Self {
         let permits = Arc::new(Semaphore::new(service.limits.concurrent_queries_max));
+        Self { permits, asker: Asker::new(), service }
+    }
+
+    /// A short hash of what answers depend on beside rows and time: the version, the public URL, and handles.
+    fn setting(&self) -> String {
         let mut setting = Sha256::new();
         setting.update(VERSION);
         setting.update([0]);
-        setting.update(&service.public_url);
+        setting.update(&self.service.public_url);
         setting.update([0]);
-        setting.update(service.identities.fingerprint());
-        Self { setting: short(setting), service, permits }
+        setting.update(self.service.identities.fingerprint());
+        short(setting)
     }
 }
 
@@ -64,6 +69,8 @@ pub(super) struct Call<'a> {
     pub(super) params: &'a Params,
     /// The store as of one moment.
     pub(super) rows: &'a dyn Rows,
+    /// Whose the handles in it are.
+    pub(super) names: &'a Names<'a>,
     /// Everything else.
     pub(super) service: &'a Service,
     /// The time of the call, in microseconds since the epoch.
@@ -106,36 +113,68 @@ struct Request {
 }
 
 async fn answer<A: Serialize + 'static>(shared: Arc<Shared>, request: Request, run: Run<A>) -> Response {
+    let request = Arc::new(request);
+    let missing = match attempt(&shared, &request, Found::new(), run).await {
+        Ok(response) => return response,
+        Err(missing) => missing,
+    };
+    // Nothing is held while others are waited for: neither a snapshot nor a turn.
+    match shared.asker.ask(&shared.service.identities, missing).await {
+        // Whatever was asked for is found now, be it as nobody's.
+        Ok(found) => match attempt(&shared, &request, found, run).await {
+            Ok(response) => response,
+            Err(_) => ApiError::Busy.into_response(),
+        },
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Runs a query on a thread of its own. `Err` with the handles that it needs to know of.
+async fn attempt<A: Serialize + 'static>(
+    shared: &Arc<Shared>,
+    request: &Arc<Request>,
+    found: Found,
+    run: Run<A>,
+) -> Result<Response, Vec<Handle>> {
     let method = request.method;
     let Ok(permit) = Arc::clone(&shared.permits).try_acquire_owned() else {
-        return ApiError::Busy.into_response();
+        return Ok(ApiError::Busy.into_response());
     };
     let time_max = shared.service.limits.query_time_max;
     let now = Timestamp::now().as_microsecond();
+    let (shared, request) = (Arc::clone(shared), Arc::clone(request));
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        compute(&shared, &request, now, run)
+        compute(&shared, &request, now, &found, run)
     });
     match tokio::time::timeout(time_max, work).await {
-        Ok(Ok(response)) => response,
+        Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => {
             tracing::error!(method, %error, "a query did not end: {error}");
-            ApiError::Internal.into_response()
+            Ok(ApiError::Internal.into_response())
         }
         Err(_) => {
             tracing::warn!(method, seconds = time_max.as_secs(), "a query took too long");
-            ApiError::TooSlow.into_response()
+            Ok(ApiError::TooSlow.into_response())
         }
     }
 }
 
-fn compute<A: Serialize>(shared: &Shared, request: &Request, now: i64, run: Run<A>) -> Response {
-    let (method, service, setting) = (request.method, &shared.service, &shared.setting);
+fn compute<A: Serialize>(
+    shared: &Shared,
+    request: &Request,
+    now: i64,
+    found: &Found,
+    run: Run<A>,
+) -> Result<Response, Vec<Handle>> {
+    let (method, service) = (request.method, &shared.service);
+    // Before anything is read: if handles change meanwhile the answer is newer than its tag, which does no harm.
+    let setting = shared.setting();
     let snapshot = service.store.snapshot();
     let rows = Memo::of(&*snapshot);
     let position = match position(&rows) {
         Ok(position) => position,
-        Err(error) => return refuse(method, error.into()),
+        Err(error) => return Ok(refuse(method, error.into())),
     };
     let tag = match request.depends {
         Depends::OnRows => format!("\"{position}-{setting}\""),
@@ -145,9 +184,14 @@ fn compute<A: Serialize>(shared: &Shared, request: &Request, now: i64, run: Run<
     let mut response = if known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let outcome = Params::parse(request.raw.as_deref())
-            .map_err(Failure::from)
-            .and_then(|params| run(&Call { method, params: &params, rows: &rows, service, now }));
+        let names = Names::new(&service.identities, found);
+        let outcome = Params::parse(request.raw.as_deref()).map_err(Failure::from).and_then(|params| {
+            run(&Call { method, params: &params, rows: &rows, names: &names, service, now })
+        });
+        let missing = names.missing();
+        if !missing.is_empty() {
+            return Err(missing);
+        }
         match outcome {
             Ok(answer) => json(StatusCode::OK, &answer),
             Err(failure) => refuse(method, failure),
@@ -159,7 +203,7 @@ fn compute<A: Serialize>(shared: &Shared, request: &Request, now: i64, run: Run<
     for (name, value) in [(POSITION, position), (header::ETAG, tag)] {
         headers.insert(name, HeaderValue::try_from(value).expect("a position is made of letters and digits"));
     }
-    response
+    Ok(response)
 }
 
 fn refuse(method: &'static str, failure: Failure) -> Response {

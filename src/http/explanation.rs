@@ -12,7 +12,7 @@ use super::view::{ChainStep, LinkView, Stored, chain_view, links};
 use super::words;
 use crate::export::VerdictView;
 use crate::filing;
-use crate::identity::Directory;
+use crate::identity::{INVALID_HANDLE, Resolver};
 use crate::records::{Body, Deviation};
 use crate::rules::chain::Chains;
 use crate::rules::verdict::{decide, door};
@@ -79,14 +79,15 @@ pub struct Explanation {
 ///
 /// # Errors
 /// The store cannot be read or contradicts itself. A URI of which nothing is known is no error.
-pub fn explain(rows: &dyn Rows, identities: &Directory, uri: &AtUri) -> Result<Explanation, RowsError> {
+pub fn explain(rows: &dyn Rows, identities: &Resolver, uri: &AtUri) -> Result<Explanation, RowsError> {
     let mut explanation = explain_uri(rows, uri)?;
     explanation.handles = explanation.people().filter_map(|did| named(identities, did)).collect();
     Ok(explanation)
 }
 
-fn named(identities: &Directory, did: &Did) -> Option<(Did, String)> {
-    identities.handle_of(did).map(|handle| (did.clone(), handle.as_str().to_owned()))
+fn named(identities: &Resolver, did: &Did) -> Option<(Did, String)> {
+    let handle = identities.shown_handle(did).filter(|handle| handle != INVALID_HANDLE)?;
+    Some((did.clone(), handle))
 }
 
 fn explain_uri(rows: &dyn Rows, uri: &AtUri) -> Result<Explanation, RowsError> {

@@ -113,7 +113,7 @@ impl<'a> Listing<'a> {
             | Body::Rsvp(_)
             | Body::Acceptance(_) => (None, None),
         };
-        let handle = self.call.service.identities.shown_handle(&id.did).map(str::to_owned);
+        let handle = self.call.service.identities.shown_handle(&id.did);
         let view = DecidedItem {
             uri: id.uri(),
             cid: stored.cid.to_string(),

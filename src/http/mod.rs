@@ -1,6 +1,6 @@
 //! The HTTP surface: queries over the store, for programs and for people's browsers.
 //!
-//! The map of the room: this file has the routes, `answer` runs one query on one snapshot, `params` and
+//! The map of the room: this file has the routes, `answer` runs one query on one snapshot, `names` finds out whose handles are, `params` and
 //! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `view`, `round`, `listing` and
 //! `standing` are the shapes that several methods share, and each method has a file under `query`.
 //! `connections`, `patience`, `caller` and `requests` are what surrounds a request. It never
@@ -15,6 +15,7 @@ mod error;
 mod explanation;
 mod listing;
 mod memo;
+mod names;
 mod page;
 mod params;
 mod patience;
@@ -42,7 +43,7 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::cors::{Any, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 
-use crate::identity::Directory;
+use crate::identity::Resolver;
 use crate::sources::Board;
 use crate::store::Store;
 
@@ -72,7 +73,7 @@ pub struct Service {
     /// The store.
     pub store: Store,
     /// Handles and who they belong to.
-    pub identities: Arc<Directory>,
+    pub identities: Resolver,
     /// Whether the daemon has started up; until then `/xrpc/_health` says 503.
     pub ready: Arc<AtomicBool>,
     /// How the sources are doing.

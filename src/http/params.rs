@@ -3,10 +3,10 @@
 //! A parameter that the method does not know is ignored; one that it reads must be given at most once and
 //! be well-formed. Spec: CONTRACT §4; the encoding is that of HTML forms.
 
-use crate::identity::Directory;
 use crate::syntax::{AtUri, Did, Handle};
 
 use super::error::ApiError;
+use super::names::Names;
 
 /// Items of a page when the client names no number, and the most that it gets (CONTRACT §4).
 const LIMIT_DEFAULT: usize = 50;
@@ -53,13 +53,13 @@ impl Params {
         self.optional_uri(name)?.ok_or(ApiError::MissingParameter { name })
     }
 
-    /// A DID, or a handle that resolves here, that may be absent.
+    /// A DID, or a handle that resolves, that may be absent.
     pub(super) fn optional_actor(
         &self,
         name: &'static str,
-        identities: &Directory,
+        names: &Names<'_>,
     ) -> Result<Option<Did>, ApiError> {
-        self.optional(name)?.map(|text| resolve(name, text, identities)).transpose()
+        self.optional(name)?.map(|text| resolve(name, text, names)).transpose()
     }
 
     /// Between 1 and `most` DIDs or handles, each in a parameter of its own.
@@ -67,7 +67,7 @@ impl Params {
         &self,
         name: &'static str,
         most: (usize, &'static str),
-        identities: &Directory,
+        names: &Names<'_>,
     ) -> Result<Vec<Did>, ApiError> {
         let (most, expected) = most;
         let given = || self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value);
@@ -77,12 +77,14 @@ impl Params {
         if given().count() > most {
             return Err(ApiError::BadParameter { name, expected });
         }
-        given().map(|text| resolve(name, text, identities)).collect()
+        // All of them are looked at, so that those that have to be asked for are asked for together.
+        let resolved: Vec<_> = given().map(|text| resolve(name, text, names)).collect();
+        resolved.into_iter().collect()
     }
 
-    /// A DID, or a handle that resolves here, that must be there.
-    pub(super) fn actor(&self, name: &'static str, identities: &Directory) -> Result<Did, ApiError> {
-        self.optional_actor(name, identities)?.ok_or(ApiError::MissingParameter { name })
+    /// A DID, or a handle that resolves, that must be there.
+    pub(super) fn actor(&self, name: &'static str, names: &Names<'_>) -> Result<Did, ApiError> {
+        self.optional_actor(name, names)?.ok_or(ApiError::MissingParameter { name })
     }
 
     /// One of a closed set of words.
@@ -110,15 +112,15 @@ impl Params {
     }
 }
 
-/// The DID that a text is, or that the handle that it is resolves to here.
-fn resolve(name: &'static str, text: &str, identities: &Directory) -> Result<Did, ApiError> {
+/// The DID that a text is, or that the handle that it is resolves to.
+fn resolve(name: &'static str, text: &str, names: &Names<'_>) -> Result<Did, ApiError> {
     if let Ok(did) = Did::parse(text) {
         return Ok(did);
     }
     let Ok(handle) = Handle::parse(text) else {
         return Err(ApiError::BadParameter { name, expected: "a DID or a handle" });
     };
-    identities.did_of(&handle).cloned().ok_or(ApiError::UnresolvedHandle { name })
+    names.did_of(handle).ok_or(ApiError::UnresolvedHandle { name })
 }
 
 /// Percent-decoding as forms have it; `None` for an escape that is none, or for bytes that are not UTF-8.

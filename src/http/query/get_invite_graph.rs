@@ -132,7 +132,7 @@ impl Drawing<'_> {
         let rights = Rights::of(self.call.rows, &self.asked.door, did)?;
         self.graph.nodes.push(Node {
             did: did.clone(),
-            handle: self.call.service.identities.shown_handle(did).map(str::to_owned),
+            handle: self.call.service.identities.shown_handle(did),
             participant: rights.participant,
             organizer: organizes(did, &self.asked.round).then_some(true),
             can_invite: rights.can_invite,

@@ -22,7 +22,7 @@ pub(in crate::http) struct Rsvp {
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<Rsvp, Failure> {
     let event = call.params.uri("event")?;
-    let author = call.params.actor("identity", &call.service.identities)?;
+    let author = call.params.actor("identity", call.names)?;
     let counts = effective(call.rows, &EventKey::of(event.as_str()), &author)?;
     let (key, status) = counts.ok_or(ApiError::RsvpNotFound)?;
     let id = RecordId { did: author, kind: Kind::Rsvp, rkey: key.rkey };

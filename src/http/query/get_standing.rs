@@ -7,7 +7,7 @@ use crate::http::standing::{Asked, Standing};
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<Standing, Failure> {
     let uri = call.params.uri("round")?;
-    let actor = call.params.actor("actor", &call.service.identities)?;
+    let actor = call.params.actor("actor", call.names)?;
     let asked = Asked::of(call, uri)?;
     Ok(asked.standing(call.rows, actor, asked.chains(call.rows).as_mut())?)
 }

@@ -23,7 +23,7 @@ pub(in crate::http) struct Standings {
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<Standings, Failure> {
     let uri = call.params.uri("round")?;
-    let actors = call.params.actors("actors", ACTORS_MAX, &call.service.identities)?;
+    let actors = call.params.actors("actors", ACTORS_MAX, call.names)?;
     let asked = Asked::of(call, uri)?;
     let mut chains = asked.chains(call.rows);
     // Who is asked about again costs nothing again.

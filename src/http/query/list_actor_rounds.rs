@@ -64,7 +64,7 @@ struct InvitationView {
 }
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<ActorRoundList, Failure> {
-    let actor = call.params.actor("actor", &call.service.identities)?;
+    let actor = call.params.actor("actor", call.names)?;
     let paging = Paging::of(call, &[("actor", Some(actor.as_str()))])?;
     let after = paging.after_key::<RoundId>()?;
     if !accounts::is_active(call.rows, &actor)? {
@@ -187,7 +187,7 @@ fn invitations(
         views.push(InvitationView {
             uri: id.uri(),
             cid: record.cid.to_string(),
-            handle: call.service.identities.shown_handle(&id.did).map(str::to_owned),
+            handle: call.service.identities.shown_handle(&id.did),
             author: id.did,
             verdict: verdict.into(),
         });

@@ -72,7 +72,7 @@ fn step(
     let view = EventRsvp {
         uri: id.uri(),
         cid: stored.cid.to_string(),
-        handle: call.service.identities.shown_handle(&id.did).map(str::to_owned),
+        handle: call.service.identities.shown_handle(&id.did),
         status: status.name(),
         record: stored.json(),
         links: links(rows, Kind::Rsvp, &stored.fields)?,

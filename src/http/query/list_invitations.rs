@@ -27,8 +27,8 @@ pub(in crate::http) struct InvitationList {
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<InvitationList, Failure> {
     let round_uri = call.params.optional_uri("round")?;
-    let author = call.params.optional_actor("author", &call.service.identities)?;
-    let invitee = call.params.optional_actor("invitee", &call.service.identities)?;
+    let author = call.params.optional_actor("author", call.names)?;
+    let invitee = call.params.optional_actor("invitee", call.names)?;
     let list = Listing::of(call, Kind::Invitation)?;
     let filters = [
         ("round", round_uri.as_ref().map(AtUri::as_str)),

@@ -108,7 +108,7 @@ impl People<'_> {
         }
         self.any = true;
         let view = Participant {
-            handle: self.call.service.identities.shown_handle(&did).map(str::to_owned),
+            handle: self.call.service.identities.shown_handle(&did),
             signup: shown.id.uri(),
             basis: basis.name(),
             depth,

@@ -59,7 +59,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<QuarantineList, Failure> {
         let view = Quarantined {
             uri: id.uri(),
             cid: record.cid.to_string(),
-            handle: call.service.identities.shown_handle(&id.did).map(str::to_owned),
+            handle: call.service.identities.shown_handle(&id.did),
             collection: id.kind.nsid(),
             reason: unusable.reason(),
             author: id.did,

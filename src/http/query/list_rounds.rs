@@ -24,7 +24,7 @@ pub(in crate::http) struct RoundList {
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<RoundList, Failure> {
     let jam = call.params.optional_uri("jam")?;
-    let organizer = call.params.optional_actor("organizer", &call.service.identities)?;
+    let organizer = call.params.optional_actor("organizer", call.names)?;
     let wanted =
         call.params.word("state", &RoundState::NAMES, "one of `open`, `in-progress` and `closed`")?;
     let filters = [

@@ -43,7 +43,7 @@ struct RsvpView {
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<RsvpList, Failure> {
     let rows = call.rows;
-    let author = call.params.actor("identity", &call.service.identities)?;
+    let author = call.params.actor("identity", call.names)?;
     let limit = call.params.limit()?;
     let before = call.params.optional("cursor")?.map(read_moment).transpose()?;
     let mut list = RsvpList { rsvps: Vec::new(), cursor: None };

@@ -31,7 +31,7 @@ pub(in crate::http) struct SignupList {
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<SignupList, Failure> {
     let round_uri = call.params.optional_uri("round")?;
-    let author = call.params.optional_actor("author", &call.service.identities)?;
+    let author = call.params.optional_actor("author", call.names)?;
     let list = Listing::of(call, Kind::Signup)?;
     let filters = [
         ("round", round_uri.as_ref().map(AtUri::as_str)),

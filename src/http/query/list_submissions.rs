@@ -24,7 +24,7 @@ pub(in crate::http) struct SubmissionList {
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<SubmissionList, Failure> {
     let round_uri = call.params.optional_uri("round")?;
-    let author = call.params.optional_actor("author", &call.service.identities)?;
+    let author = call.params.optional_actor("author", call.names)?;
     let list = Listing::of(call, Kind::Submission)?;
     let filters = [
         ("round", round_uri.as_ref().map(AtUri::as_str)),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::world::{World, did, uri};
 use crate::http::answer::Call;
+use crate::http::names::{Found, Names};
 use crate::http::params::Params;
 use crate::http::query::get_standings;
 use crate::records::Kind;
@@ -223,7 +224,10 @@ fn standings(world: &World, round: &Value, actors: &[String]) -> (Vec<Value>, us
     let params = Params::parse(Some(&format!("round={}{actors}", round["uri"].as_str().unwrap()))).unwrap();
     let snapshot = world.service.store.snapshot();
     let rows = Counted { rows: &*snapshot, looks: Cell::new(0) };
-    let call = Call { method: "", params: &params, rows: &rows, service: &world.service, now: 0 };
+    let found = Found::new();
+    let names = Names::new(&world.service.identities, &found);
+    let service = &world.service;
+    let call = Call { method: "", params: &params, rows: &rows, names: &names, service, now: 0 };
     let answer = serde_json::to_value(get_standings::run(&call).unwrap()).unwrap();
     (answer["standings"].as_array().unwrap().clone(), rows.looks.get())
 }

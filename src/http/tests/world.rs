@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use crate::codec::event::{self, Block, Commit, Event, Op, Origin, Write};
 use crate::codec::json::{encode_dag_cbor, to_ipld};
 use crate::http::{Limits, Service, router};
-use crate::identity::Directory;
+use crate::identity::{Directory, Resolver};
 use crate::records::Kind;
 use crate::records::lexicon::LEXICONS;
 use crate::reduce::{From, reduce};
@@ -63,7 +63,7 @@ impl World {
     pub(super) fn over(store: Store) -> Self {
         let service = Service {
             store,
-            identities: Arc::default(),
+            identities: Resolver::default(),
             ready: Arc::new(AtomicBool::new(true)),
             sources: Board::default(),
             public_url: "https://guestlist.example".to_owned(),
@@ -80,7 +80,7 @@ impl World {
             json!({ "id": did(name).as_str(), "alsoKnownAs": [format!("at://{name}.example")] }).to_string()
         };
         std::fs::write(&path, names.iter().map(line).collect::<Vec<_>>().join("\n")).unwrap();
-        self.service.identities = Arc::new(Directory::load(&[path]).unwrap());
+        self.service.identities = Resolver::offline(Directory::load(&[path]).unwrap());
     }
 
     fn apply(&mut self, event: impl FnOnce(u64) -> Event) {

@@ -1,0 +1,173 @@
+//! How often something may be done: so often at once, and then one each so long.
+
+use std::borrow::Borrow;
+use std::convert::Infallible;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use tokio::time::Instant;
+
+use crate::syntax::Did;
+
+/// Names whose spending is remembered. Whoever makes up more names than this is bounded by what all share.
+const NAMES_MAX: usize = 10_000;
+
+/// A rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many at once, after a time without any.
+    pub burst: u32,
+    /// The time after which there is another.
+    pub each: Duration,
+}
+
+/// What was spent of a rate: the moment at which nothing will be spent any more.
+#[derive(Debug)]
+pub struct Bucket {
+    rate: Rate,
+    settled: Mutex<Option<Instant>>,
+}
+
+impl Bucket {
+    /// A full one.
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, settled: Mutex::new(None) }
+    }
+
+    /// Takes one if there is one.
+    pub fn take(&self) -> bool {
+        self.reserve(Duration::ZERO).is_some()
+    }
+
+    /// Takes the next one there will be, if that is within `patience`: how long to wait for it.
+    pub fn reserve(&self, patience: Duration) -> Option<Duration> {
+        let now = Instant::now();
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = settled.map_or(now, |settled| settled.max(now)) + self.rate.each;
+        let wait = next.duration_since(now).saturating_sub(self.rate.each * self.rate.burst);
+        (wait <= patience).then(|| {
+            *settled = Some(next);
+            wait
+        })
+    }
+}
+
+impl Bucket {
+    /// Gives one back that was taken.
+    fn give_back(&self) {
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        *settled = settled.and_then(|settled| settled.checked_sub(self.rate.each));
+    }
+}
+
+/// A bucket for each name, of a bounded number of names.
+struct Buckets<K> {
+    rate: Rate,
+    names: Cache<K, Arc<Bucket>>,
+}
+
+impl<K: Hash + Eq + Clone> Buckets<K> {
+    fn new(rate: Rate) -> Self {
+        Self { rate, names: Cache::new(NAMES_MAX) }
+    }
+
+    fn of<Q>(&self, name: &Q) -> Arc<Bucket>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let full = || Ok::<_, Infallible>(Arc::new(Bucket::new(self.rate)));
+        self.names.get_or_insert_with(name, full).unwrap_or_else(|never| match never {})
+    }
+}
+
+/// What signatures that fail may cost: a bad signature is free for whoever sends it, and so must not be a look-up for us.
+pub(super) struct Refreshes {
+    accounts: Buckets<Did>,
+    hosts: Buckets<String>,
+    all: Bucket,
+}
+
+/// The rates of [`Refreshes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RefreshRates {
+    /// For one account. A key changes once in years; a log may be wanted after the document.
+    pub account: Rate,
+    /// For the accounts of one host, as their documents name it. A host that moves in changes many keys.
+    pub host: Rate,
+    /// For all together.
+    pub all: Rate,
+}
+
+impl Default for RefreshRates {
+    fn default() -> Self {
+        Self {
+            account: Rate { burst: 3, each: Duration::from_secs(60) },
+            host: Rate { burst: 60, each: Duration::from_secs(1) },
+            all: Rate { burst: 120, each: Duration::from_millis(200) },
+        }
+    }
+}
+
+impl Refreshes {
+    pub(super) fn new(rates: &RefreshRates) -> Self {
+        Self {
+            accounts: Buckets::new(rates.account),
+            hosts: Buckets::new(rates.host),
+            all: Bucket::new(rates.all),
+        }
+    }
+
+    /// Takes one look-up for an account, whose document names this host.
+    pub(super) fn take(&self, did: &Did, host: Option<&str>) -> bool {
+        self.accounts.of(did).take() && self.hosts.of(host.unwrap_or_default()).take() && self.all.take()
+    }
+
+    /// Gives one back that led to nothing, because the directory could not be asked.
+    pub(super) fn give_back(&self, did: &Did, host: Option<&str>) {
+        self.accounts.of(did).give_back();
+        self.hosts.of(host.unwrap_or_default()).give_back();
+        self.all.give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Bucket, Rate, RefreshRates, Refreshes};
+    use crate::syntax::Did;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_followed_by_one_each_time() {
+        let bucket = Bucket::new(Rate { burst: 3, each: SECOND });
+        let taken = |times: usize| (0..times).filter(|_| bucket.take()).count();
+        assert_eq!(taken(10), 3);
+        tokio::time::advance(SECOND).await;
+        assert_eq!(taken(10), 1);
+        tokio::time::advance(100 * SECOND).await;
+        assert_eq!(taken(10), 3);
+        assert_eq!(bucket.reserve(SECOND), Some(SECOND));
+        assert_eq!(bucket.reserve(SECOND), None);
+        assert_eq!(bucket.reserve(2 * SECOND), Some(2 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_a_host_and_all_have_their_own() {
+        let rates = RefreshRates {
+            account: Rate { burst: 2, each: SECOND },
+            host: Rate { burst: 5, each: SECOND },
+            all: Rate { burst: 8, each: SECOND },
+        };
+        let refreshes = Refreshes::new(&rates);
+        let did = |n: usize| Did::parse(&format!("did:plc:{n}")).unwrap();
+        let taken = |did: &Did, host| (0..10).filter(|_| refreshes.take(did, host)).count();
+        assert_eq!(taken(&did(1), Some("a")), 2);
+        assert_eq!((2..9).map(|n| taken(&did(n), Some("a"))).sum::<usize>(), 3);
+        assert_eq!((9..20).map(|n| taken(&did(n), None)).sum::<usize>(), 3);
+    }
+}

@@ -1,0 +1,99 @@
+//! One guarded GET: the name is looked up once, its addresses are checked, and one of them is connected to.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+use super::failure::Failure;
+use super::guard::{Forbidden, Guard};
+use super::network::{Network, Stream};
+use crate::net::{Answer, Origin, get};
+
+/// Addresses of a host that are tried, one after the other: its other family, and one that is down.
+const ADDRESSES_TRIED: usize = 3;
+
+/// Who named a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamedBy {
+    /// Whoever runs this, in the configuration: it may be anywhere.
+    Operator,
+    /// Anybody.
+    Stranger,
+}
+
+/// What to get.
+pub(super) struct Wish<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) path: &'a str,
+    pub(super) named_by: NamedBy,
+    /// Bytes of the body, at most.
+    pub(super) bytes_max: usize,
+    /// Redirects that are followed.
+    pub(super) redirects_max: u32,
+}
+
+/// Gets things.
+pub(super) struct Web {
+    pub(super) network: Arc<dyn Network>,
+    pub(super) guard: Guard,
+    /// How long one thing may take, from the name to the last byte.
+    pub(super) patience: Duration,
+}
+
+impl Web {
+    /// The answer of whoever is led to in the end: a success, or a status that says why not.
+    pub(super) async fn get(&self, wish: Wish<'_>) -> Result<Answer, Failure> {
+        tokio::time::timeout(self.patience, self.follow(wish)).await.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    async fn follow(&self, wish: Wish<'_>) -> Result<Answer, Failure> {
+        let (mut origin, mut path) = (wish.origin.clone(), wish.path.to_owned());
+        for _ in 0..=wish.redirects_max {
+            let answer = self.ask(&origin, &path, &wish).await?;
+            if !answer.status.is_redirection() || wish.redirects_max == 0 {
+                return Ok(answer);
+            }
+            let location = answer.location.as_deref();
+            (origin, path) = location.and_then(|to| origin.redirected(to)).ok_or(Failure::Redirect)?;
+        }
+        Err(Failure::Redirect)
+    }
+
+    async fn ask(&self, origin: &Origin, path: &str, wish: &Wish<'_>) -> Result<Answer, Failure> {
+        let stream = self.connect(origin, wish.named_by).await?;
+        if !origin.is_tls() {
+            return Ok(get(stream, origin, path, wish.bytes_max).await?);
+        }
+        let name = ServerName::try_from(origin.host().to_owned()).map_err(|_| Forbidden::Address)?;
+        let stream = TlsConnector::from(self.network.tls()).connect(name, stream).await;
+        let stream = stream.map_err(|error| Failure::Connection(Arc::new(error)))?;
+        Ok(get(stream, origin, path, wish.bytes_max).await?)
+    }
+
+    async fn connect(&self, origin: &Origin, named_by: NamedBy) -> Result<Box<dyn Stream>, Failure> {
+        if named_by == NamedBy::Stranger {
+            self.guard.admit(origin)?;
+        }
+        let addresses = match origin.host().parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) => {
+                let found = self.network.addresses(origin.host()).await;
+                found.map_err(|error| Failure::Name(Arc::new(error)))?
+            }
+        };
+        if named_by == NamedBy::Stranger {
+            self.guard.check(&addresses)?;
+        }
+        let mut refused = Failure::Forbidden(Forbidden::Nowhere);
+        for address in addresses.into_iter().take(ADDRESSES_TRIED) {
+            match self.network.connect(SocketAddr::new(address, origin.port())).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => refused = Failure::Connection(Arc::new(error)),
+            }
+        }
+        Err(refused)
+    }
+}
