@@ -22,6 +22,7 @@ use generate::{Mixture, Reference, pick};
 use guestlist::codec::event::Event;
 use guestlist::config::Config;
 use guestlist::http::{Limits, Service, router};
+use guestlist::identity::Resolver;
 use guestlist::sources::Board;
 use guestlist::syntax::Did;
 use measure::{argument, fraction, median, memory, millis, quantile, table, within};
@@ -207,7 +208,7 @@ fn main() {
     let rounds = rounds.into_iter().filter(|(_, people)| people.len() > 2 * ITEMS).collect();
     let service = Service {
         store: daemon.store.clone(),
-        identities: Arc::default(),
+        identities: Resolver::default(),
         ready: Arc::new(AtomicBool::new(true)),
         sources: Board::default(),
         public_url: "https://guestlist.example".to_owned(),

@@ -114,10 +114,9 @@ mod tests {
                 .is_err()
         );
         assert_eq!(gate.enter("fourth").await.err(), Some(Full), "and all places");
-        drop(first);
-        assert!(one.await.is_ok());
-        drop(other);
-        assert!(two.await.is_ok());
+        drop((first, other));
+        let (one, two) = futures_util::future::join(one, two).await;
+        assert!(one.is_ok() && two.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use guestlist::codec::json::to_ipld;
 use guestlist::http::{Limits, Service, router};
-use guestlist::identity::Directory;
+use guestlist::identity::{Directory, Resolver};
 use guestlist::records::lexicon::LEXICONS;
 use guestlist::sources::Board;
 use guestlist::store::{IfAbsent, Store};
@@ -29,7 +29,7 @@ impl Client {
     fn of(dir: &Path, identities: &str) -> Self {
         let service = Service {
             store: Store::open(dir, CACHE_BYTES, IfAbsent::Fail).unwrap(),
-            identities: Arc::new(Directory::load(&[recording(identities)]).unwrap()),
+            identities: Resolver::offline(Directory::load(&[recording(identities)]).unwrap()),
             ready: Arc::new(AtomicBool::new(true)),
             sources: Board::default(),
             public_url: "https://guestlist.example".to_owned(),

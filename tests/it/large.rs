@@ -6,7 +6,7 @@ use guestlist::codec::json;
 use guestlist::delivery::{Delivery, Progress, Tally, queue};
 use guestlist::filing;
 use guestlist::http::explain;
-use guestlist::identity::Directory;
+use guestlist::identity::Resolver;
 use guestlist::indexer::Indexer;
 use guestlist::store::Store;
 use guestlist::syntax::{AtUri, Cid, Did, RecordKey, Tid};
@@ -133,7 +133,7 @@ fn a_chain_of_ten_thousand_invitations_falls_and_returns_with_its_root() {
     assert_eq!(world.settle().network, 10_000);
     let last = format!("at://{}/at.atjam.signup/s", did(LENGTH));
     let explained =
-        explain(&*world.store.snapshot(), &Directory::default(), &AtUri::parse(&last).unwrap()).unwrap();
+        explain(&*world.store.snapshot(), &Resolver::default(), &AtUri::parse(&last).unwrap()).unwrap();
     // The organizer, then an invitation and a signup for each link.
     assert_eq!(explained.chain.unwrap().len(), 1 + 2 * LENGTH);
 
@@ -174,7 +174,7 @@ fn a_chain_may_pass_through_its_own_end() {
     }
     world.settle();
     let second = AtUri::parse(&format!("at://{}/at.atjam.signup/s2", did(1))).unwrap();
-    let explained = explain(&*world.store.snapshot(), &Directory::default(), &second).unwrap();
+    let explained = explain(&*world.store.snapshot(), &Resolver::default(), &second).unwrap();
     let steps: Vec<Value> = serde_json::to_value(explained.chain).unwrap().as_array().unwrap().clone();
     let authors: Vec<_> = steps[1..].iter().map(|step| step["author"].as_str().unwrap().to_owned()).collect();
     assert_eq!(authors, [0, 1, 1, 2, 2, 1].map(|who| did(who).to_string()));
@@ -279,7 +279,7 @@ fn a_chain_is_given_up_when_there_is_too_much_to_look_at() {
     world.sign_up(2, 1);
     world.settle();
     let uri = AtUri::parse(&format!("at://{}/at.atjam.signup/s", did(2))).unwrap();
-    let chain = |world: &World| explain(&*world.store.snapshot(), &Directory::default(), &uri).unwrap().chain;
+    let chain = |world: &World| explain(&*world.store.snapshot(), &Resolver::default(), &uri).unwrap().chain;
     assert_eq!(chain(&world).unwrap().len(), 5);
     for number in 0..20_000 {
         let record = json!({

@@ -7,7 +7,7 @@ use guestlist::codec::json;
 use guestlist::export;
 use guestlist::filing;
 use guestlist::http::explain;
-use guestlist::identity::Directory;
+use guestlist::identity::Resolver;
 use guestlist::reduce::{From, reduce};
 use guestlist::store::{Store, StoreError};
 use guestlist::syntax::{AtUri, Cid, Datetime, Did, RecordKey, Tid};
@@ -180,7 +180,7 @@ impl Story {
     /// The URIs of a signup's chain, after the organizer.
     fn chain(&self, uri: &str) -> Vec<String> {
         let explained =
-            explain(&*self.store.snapshot(), &Directory::default(), &AtUri::parse(uri).unwrap()).unwrap();
+            explain(&*self.store.snapshot(), &Resolver::default(), &AtUri::parse(uri).unwrap()).unwrap();
         let steps = serde_json::to_value(explained.chain).unwrap();
         steps.as_array().unwrap()[1..].iter().map(|step| step["uri"].as_str().unwrap().to_owned()).collect()
     }
