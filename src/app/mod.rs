@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::announce::announce;
 use self::feed::Feed;
 use self::notify::Watchdog;
-use crate::config::{Config, EngineKind};
+use crate::config::{Config, EngineKind, Identity};
 use crate::control::Control;
 use crate::delivery::{Receiver, Tally, queue};
 use crate::http::{self, Service};
@@ -46,8 +46,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let directory = Directory::load(&config.identity.identities)?;
     let in_files = directory.len();
-    let network = Arc::new(System::new(config.identity.dns.clone()));
-    let identities = Resolver::new(config.identity.settings(), directory, network);
+    let identities = resolver(&config.identity, directory);
     let store = open(&config)?;
     let _control = match store.dir() {
         Some(dir) => Some(
@@ -141,6 +140,14 @@ fn open(config: &Config) -> anyhow::Result<Store> {
         rebuild::rebuild(&store, |records| tracing::debug!(records, "graded again"))?;
     }
     Ok(store)
+}
+
+fn resolver(config: &Identity, directory: Directory) -> Resolver {
+    if config.network {
+        Resolver::new(config.settings(), directory, Arc::new(System::new(config.dns.clone())))
+    } else {
+        Resolver::offline(directory)
+    }
 }
 
 async fn bind(config: &Config) -> anyhow::Result<TcpListener> {

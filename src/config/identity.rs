@@ -16,6 +16,8 @@ use crate::net::Origin;
 pub struct Identity {
     /// Files with DID documents, used instead of the network.
     pub identities: Vec<PathBuf>,
+    /// Whether others are looked up in the network.
+    pub network: bool,
     /// The directory of `did:plc`.
     pub plc_url: Origin,
     /// Minutes that a document or a handle counts without being asked for again.
@@ -32,6 +34,7 @@ impl Default for Identity {
     fn default() -> Self {
         Self {
             identities: Vec::new(),
+            network: true,
             plc_url: Origin::of_name("plc.directory"),
             cache_minutes: 60,
             timeout_seconds: 10,

@@ -10,6 +10,7 @@ mod fire;
 mod graph;
 mod invitations;
 mod manners;
+mod names;
 mod parameters;
 mod participants;
 mod quarantine;

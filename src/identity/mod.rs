@@ -22,7 +22,7 @@ mod resolver;
 mod settings;
 mod shown;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod web;
 
 pub use budget::{Bucket, Rate, RefreshRates};

@@ -192,7 +192,7 @@ impl Asking {
             let document = self.lookups.document(did).await?;
             // What was found of a handle before its account claimed it is old.
             if let Some(handle) = &document.handle
-                && !matches!(self.handles.peek(handle), Peek::Fresh(owner) if owner.value == *did)
+                && !matches!(self.handles.peek(handle), Peek::Fresh(owner) | Peek::Stale(owner) if owner.value == *did)
             {
                 self.handles.forget(handle);
             }

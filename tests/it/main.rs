@@ -24,6 +24,7 @@ mod grades;
 mod harness;
 mod history;
 mod host;
+mod identities;
 mod interop;
 mod jetstreams;
 mod kills;

@@ -7,7 +7,7 @@ mod handles;
 mod stub;
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use multibase::Base;
@@ -19,13 +19,13 @@ use super::{Directory, Resolver, Settings};
 use crate::codec::claim::Claim;
 use crate::net::Origin;
 use crate::syntax::{Did, Handle, Tid};
-use stub::{Reply, Stub};
+pub(crate) use stub::{Reply, Stub};
 
 /// Where the directory of these tests is: in a private network, since its operator says so.
 const PLC: &str = "http://plc.internal:2582";
 const PLC_ADDRESS: &str = "10.0.0.9:2582";
 
-const ADA: &str = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
+pub(crate) const ADA: &str = "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa";
 const BEA: &str = "did:plc:bbbbbbbbbbbbbbbbbbbbbbbb";
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// The moment that the clocks of these tests show in revisions.
 const NOW: i64 = 1_700_000_000_000_000;
 
-fn did(text: &str) -> Did {
+pub(crate) fn did(text: &str) -> Did {
     Did::parse(text).unwrap()
 }
 
@@ -49,22 +49,35 @@ fn account(n: usize) -> Did {
     did(&format!("did:plc:{}{}", "c".repeat(19), letters.collect::<String>()))
 }
 
-/// The key that a number makes.
-fn key(number: u8) -> SigningKey {
-    SigningKey::from_slice(&[number; 32]).unwrap()
+/// A key, as documents have it, and its signature over [`DIGEST`].
+struct Key {
+    multikey: String,
+    signature: Box<[u8]>,
 }
 
-fn multikey(number: u8) -> String {
-    let point = key(number).verifying_key().to_sec1_point(true);
-    multibase::encode(Base::Base58Btc, [&[0x80, 0x24], point.as_bytes()].concat())
+/// What everybody signs here: what it is does not matter.
+const DIGEST: [u8; 32] = [7; 32];
+
+/// The key that a number makes.
+fn key(number: u8) -> &'static Key {
+    static KEYS: [OnceLock<Key>; 8] = [const { OnceLock::new() }; 8];
+    KEYS[usize::from(number)].get_or_init(|| {
+        let key = SigningKey::from_slice(&[number; 32]).unwrap();
+        let point = key.verifying_key().to_sec1_point(true);
+        let signature: Signature = key.sign_prehash(&DIGEST).unwrap();
+        Key {
+            multikey: multibase::encode(Base::Base58Btc, [&[0x80, 0x24], point.as_bytes()].concat()),
+            signature: signature.normalize_s().to_bytes().to_vec().into(),
+        }
+    })
 }
 
 /// A document with this key, at a host, that claims a handle.
-fn document(did: &str, number: u8, handle: &str) -> Value {
+pub(crate) fn document(did: &str, number: u8, handle: &str) -> Value {
     json!({
         "id": did, "alsoKnownAs": [format!("at://{handle}")],
         "verificationMethod": [{
-            "id": format!("{did}#atproto"), "type": "Multikey", "controller": did, "publicKeyMultibase": multikey(number),
+            "id": format!("{did}#atproto"), "type": "Multikey", "controller": did, "publicKeyMultibase": key(number).multikey,
         }],
         "service": [{
             "id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": "https://pds.host.com",
@@ -77,7 +90,7 @@ fn log(keys: &[(u8, i64)]) -> Value {
     let time =
         |minute: &i64| jiff::Timestamp::from_microsecond(NOW + minute * 60_000_000).unwrap().to_string();
     let entry = |(number, minute): &(u8, i64)| {
-        let key = format!("did:key:{}", multikey(*number));
+        let key = format!("did:key:{}", key(*number).multikey);
         json!({
             "operation": { "verificationMethods": { "atproto": key } },
             "nullified": false, "createdAt": time(minute),
@@ -88,11 +101,9 @@ fn log(keys: &[(u8, i64)]) -> Value {
 
 /// What an account claims with this key, in a revision of some minutes after [`NOW`].
 fn claim_at(did: &Did, number: u8, minute: i64) -> Claim {
-    let digest = [7; 32];
-    let signature: Signature = key(number).sign_prehash(&digest).unwrap();
     let micros = u64::try_from(NOW + minute * 60_000_000).unwrap();
     let rev = Tid::from_be_bytes((micros << 10).to_be_bytes());
-    Claim { did: did.clone(), rev, digest, signature: signature.normalize_s().to_bytes().to_vec().into() }
+    Claim { did: did.clone(), rev, digest: DIGEST, signature: key(number).signature.clone() }
 }
 
 fn claim(account: &str, number: u8) -> Claim {
@@ -103,7 +114,7 @@ fn settings() -> Settings {
     Settings::with(Origin::parse(PLC).unwrap())
 }
 
-fn resolver(stub: &Stub) -> Resolver {
+pub(crate) fn resolver(stub: &Stub) -> Resolver {
     Resolver::new(settings(), Directory::default(), Arc::new(stub.clone()))
 }
 
@@ -117,15 +128,15 @@ fn resolver_beside(stub: &Stub, lines: &[Value]) -> Resolver {
 }
 
 /// A network with a directory that answers so.
-fn with_plc(plc: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Stub {
-    let stub = Stub::new(&["ada.host.com", "www.host.com"]);
+pub(crate) fn with_plc(plc: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Stub {
+    let stub = Stub::new(&["ada.host.com", "www.host.com", "*.slow.com"]);
     stub.name("plc.internal", &["10.0.0.9"]);
     stub.host(PLC_ADDRESS, plc);
     stub
 }
 
 /// A directory of these documents.
-fn directory(documents: Vec<Value>) -> impl Fn(&str) -> Reply + Send + Sync {
+pub(crate) fn directory(documents: Vec<Value>) -> impl Fn(&str) -> Reply + Send + Sync {
     move |path: &str| {
         let found = documents.iter().find(|document| document["id"] == path.trim_start_matches('/'));
         found.map_or_else(|| Reply::status(404, "", "{}"), |document| Reply::body(document.to_string()))

@@ -16,7 +16,7 @@ use crate::identity::network::{Network, Stream, Waiting};
 
 /// What a host does with a request.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Answers with these bytes.
     Bytes(Vec<u8>),
     /// Answers with these bytes, one after each pause.
@@ -28,18 +28,18 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) fn body(body: impl AsRef<str>) -> Self {
+    pub(crate) fn body(body: impl AsRef<str>) -> Self {
         Self::status(200, "", body)
     }
 
     /// An answer with further header lines, each ended.
-    pub(super) fn status(status: u16, headers: &str, body: impl AsRef<str>) -> Self {
+    pub(crate) fn status(status: u16, headers: &str, body: impl AsRef<str>) -> Self {
         let body = body.as_ref();
         let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len());
         Self::Bytes((head + body).into_bytes())
     }
 
-    pub(super) fn moved(to: &str) -> Self {
+    pub(crate) fn moved(to: &str) -> Self {
         Self::status(302, &format!("location: {to}\r\n"), "")
     }
 }
@@ -57,7 +57,7 @@ struct State {
 
 /// The network.
 #[derive(Clone)]
-pub(super) struct Stub {
+pub(crate) struct Stub {
     state: Arc<Mutex<State>>,
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
@@ -65,7 +65,7 @@ pub(super) struct Stub {
 
 impl Stub {
     /// One whose hosts can show a certificate for these names.
-    pub(super) fn new(names: &[&str]) -> Self {
+    pub(crate) fn new(names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let made = generate_simple_self_signed(names).unwrap();
         let certificate = made.cert.der().clone();
@@ -85,29 +85,29 @@ impl Stub {
     }
 
     /// A name leads to these addresses.
-    pub(super) fn name(&self, name: &str, addresses: &[&str]) {
+    pub(crate) fn name(&self, name: &str, addresses: &[&str]) {
         let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
         self.state.lock().unwrap().addresses.insert(name.to_owned(), addresses);
     }
 
     /// A handle has these TXT records.
-    pub(super) fn texts(&self, handle: &str, texts: &[&str]) {
+    pub(crate) fn texts(&self, handle: &str, texts: &[&str]) {
         let texts = texts.iter().map(|text| (*text).to_owned()).collect();
         self.state.lock().unwrap().texts.insert(format!("_atproto.{handle}"), Some(texts));
     }
 
     /// DNS fails for the texts of a handle.
-    pub(super) fn no_dns(&self, handle: &str) {
+    pub(crate) fn no_dns(&self, handle: &str) {
         self.state.lock().unwrap().texts.insert(format!("_atproto.{handle}"), None);
     }
 
     /// What is at an address.
-    pub(super) fn host(&self, address: &str, host: impl Fn(&str) -> Reply + Send + Sync + 'static) {
+    pub(crate) fn host(&self, address: &str, host: impl Fn(&str) -> Reply + Send + Sync + 'static) {
         self.state.lock().unwrap().hosts.insert(address.parse().unwrap(), Arc::new(host));
     }
 
     /// A name with one address, and at its port of HTTPS a host.
-    pub(super) fn site(
+    pub(crate) fn site(
         &self,
         name: &str,
         address: &str,
@@ -118,12 +118,12 @@ impl Stub {
     }
 
     /// The paths that were asked for, in their order.
-    pub(super) fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.state.lock().unwrap().asked.clone()
     }
 
     /// The addresses that were connected to.
-    pub(super) fn connected(&self) -> Vec<SocketAddr> {
+    pub(crate) fn connected(&self) -> Vec<SocketAddr> {
         self.state.lock().unwrap().connected.clone()
     }
 

@@ -1,0 +1,80 @@
+//! Handles in questions and answers, where they have to be looked up first.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::world::World;
+use crate::identity::tests::{ADA, Reply, Stub, directory, document, resolver, with_plc};
+use crate::records::Kind;
+
+const LIST: &str = "community.lexicon.calendar.listRSVPs";
+const AUTHOR: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// Ada answers an event, and only the network knows her handle.
+fn world() -> (World, Stub) {
+    let stub = with_plc(directory(vec![document(ADA, 1, "ada.host.com")]));
+    stub.texts("ada.host.com", &[&format!("did={ADA}")]);
+    let mut world = World::new();
+    let event = json!({ "name": "Fair" });
+    let event = world.put(AUTHOR, Kind::Event, "fair", event);
+    world.put(AUTHOR, Kind::Rsvp, "a", json!({ "subject": event, "status": "going" }));
+    world.service.identities = resolver(&stub);
+    (world, stub)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_in_a_question_is_looked_up() {
+    let (world, stub) = world();
+    for handle in ["ada.host.com", "ADA.host.com"] {
+        let found = world.get(LIST, &[("identity", handle)]).await;
+        assert_eq!(found["rsvps"].as_array().unwrap().len(), 1, "{found}");
+    }
+    assert_eq!(stub.asked(), [format!("/{ADA}")], "once");
+    let refused = world.ask(LIST, &[("identity", "nobody.host.com")]).await;
+    assert_eq!((refused.status, &refused.json["error"]), (StatusCode::BAD_REQUEST, &json!("InvalidRequest")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_does_not_wait_long_for_a_slow_host() {
+    let (world, stub) = world();
+    stub.site("www.host.com", "93.184.0.1", |_| Reply::Silence);
+    let begun = tokio::time::Instant::now();
+    let refused = world.ask(LIST, &[("identity", "www.host.com")]).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_can_have_us_look_up_handles_without_end() {
+    let (world, stub) = world();
+    let mut busy = 0;
+    for n in 0..300 {
+        let name = format!("n{n}.slow.com");
+        stub.site(&name, "93.184.0.1", |_| Reply::status(404, "", ""));
+        let answer = world.ask(LIST, &[("identity", &name)]).await;
+        busy += usize::from(answer.status == StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert!(busy >= 190, "{busy}");
+    assert!(stub.connected().len() <= 110, "{}", stub.connected().len());
+    let known = world.ask(LIST, &[("identity", ADA)]).await;
+    assert_eq!(known.status, StatusCode::OK, "DIDs need no look-up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_shows_the_handle_once_it_is_known_and_then_is_another() {
+    let (mut world, _stub) = world();
+    let event = world.put(AUTHOR, Kind::Event, "fest", json!({ "name": "Fest" }));
+    world.put(AUTHOR, Kind::Rsvp, "b", json!({ "subject": event, "status": "going" }));
+    let ask = async || {
+        world.ask("app.guestlist.listEventRSVPs", &[("event", event["uri"].as_str().unwrap())]).await
+    };
+    let first = ask().await;
+    assert_eq!(first.json["rsvps"][0]["handle"], json!(null), "{}", first.json);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let second = ask().await;
+    assert_eq!(second.json["rsvps"][0]["handle"], "ada.host.com");
+    assert_ne!(first.headers["etag"], second.headers["etag"]);
+    assert_eq!(second.headers["etag"], ask().await.headers["etag"]);
+}
