@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::world::World;
 use crate::identity::tests::{ADA, Reply, Stub, directory, document, resolver, with_plc};
@@ -40,24 +41,27 @@ async fn a_handle_in_a_question_is_looked_up() {
 async fn a_client_does_not_wait_long_for_a_slow_host() {
     let (world, stub) = world();
     stub.site("www.host.com", "93.184.0.1", |_| Reply::Silence);
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let refused = world.ask(LIST, &[("identity", "www.host.com")]).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn nobody_can_have_us_look_up_handles_without_end() {
     let (world, stub) = world();
     let mut busy = 0;
+    let begun = Instant::now();
     for n in 0..300 {
         let name = format!("n{n}.slow.com");
         stub.site(&name, "93.184.0.1", |_| Reply::status(404, "", ""));
         let answer = world.ask(LIST, &[("identity", &name)]).await;
         busy += usize::from(answer.status == StatusCode::SERVICE_UNAVAILABLE);
     }
-    assert!(busy >= 190, "{busy}");
-    assert!(stub.connected().len() <= 110, "{}", stub.connected().len());
+    // A hundred at once, and ten a second after that.
+    let (asked, allowed) = (300 - busy, 101 + begun.elapsed().as_secs() * 10 + 10);
+    assert!(u64::try_from(asked).unwrap() <= allowed, "{asked} of {allowed}");
+    assert_eq!(stub.connected().len(), asked);
     let known = world.ask(LIST, &[("identity", ADA)]).await;
     assert_eq!(known.status, StatusCode::OK, "DIDs need no look-up");
 }
