@@ -5,6 +5,7 @@ mod documents;
 mod floods;
 mod handles;
 mod stub;
+mod system;
 
 use std::fs;
 use std::sync::{Arc, OnceLock};
