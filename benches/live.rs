@@ -17,13 +17,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use generate::{Network, person, wire};
+use guestlist::codec::claim::Verify;
 use guestlist::codec::event::Interest;
 use guestlist::codec::skim::{Skim, skim};
 use guestlist::config::Config;
 use guestlist::delivery::queue;
+use guestlist::identity::{Directory, Resolver};
 use guestlist::indexer::Indexer;
 use guestlist::ingest::endpoint::Endpoint;
 use guestlist::ingest::live::{Live, Plan, Start};
+use guestlist::ingest::prover::Prover;
 use guestlist::ingest::watch::Watch;
 use guestlist::ingest::{Wiring, relay};
 use guestlist::records::Kind;
@@ -36,6 +39,7 @@ use guestlist::tables::view::ReadRows;
 use ipld_core::ipld;
 use ipld_core::ipld::Ipld;
 use measure::{argument, process_time, table};
+use tokio::runtime::Builder;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 
@@ -204,9 +208,18 @@ fn main() {
     let (sender, deliveries) = queue();
     let board = Board::default();
     let watch = Watch::load(&store).expect("a new store");
-    let wiring = Wiring { watch, deliveries: sender, board: board.clone() };
+    let resolver = Resolver::offline(Directory::default());
+    let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let prover = Prover::start(resolver, runtime.handle().clone(), CancellationToken::new());
+    let wiring = Wiring { watch, prover, deliveries: sender, board: board.clone() };
     let endpoint = Endpoint::parse(&format!("ws://{address}")).expect("an origin");
-    let settings = relay::Settings { endpoint, start: Start::Oldest, on_reset: relay::OnReset::Stop };
+    let settings = relay::Settings {
+        endpoint,
+        verify: Verify::Off,
+        hold: Duration::from_secs(60),
+        start: Start::Oldest,
+        on_reset: relay::OnReset::Stop,
+    };
     let live = Live::prepare(&Plan::Relay(settings), &store, &wiring).expect("a new store");
     drop(wiring);
     let mut indexer = Indexer::new(store.clone(), config.limits.batch_events).expect("a new store");
@@ -215,8 +228,6 @@ fn main() {
     let reader = thread::spawn({
         let (stop, patience) = (stop.clone(), config.live.patience());
         move || {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
             runtime.block_on(live.follow(&patience, &stop)).expect("it does not panic");
         }
     });

@@ -14,15 +14,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use generate::{Mixture, wire};
+use guestlist::codec::claim::Verify;
 use guestlist::config::Config;
 use guestlist::delivery::{Tally, queue};
 use guestlist::filing;
+use guestlist::identity::{Directory, Resolver};
 use guestlist::indexer::{Indexer, Turn};
+use guestlist::ingest::Wiring;
 use guestlist::ingest::dump::Dump;
-use guestlist::ingest::replay::Replay;
+use guestlist::ingest::prover::{Hold, Prover};
+use guestlist::ingest::replay::{Manner, Replay};
 use guestlist::ingest::watch::Watch;
+use guestlist::sources::Board;
 use guestlist::store::{IfAbsent, Store};
 use measure::{argument, median, memory, process_time, table};
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 /// Events per second of processor time that should be reached.
@@ -38,6 +44,9 @@ fn write_dump(path: &Path, records: u64) {
 
 /// Replays as the program does: one thread reads, the other writes.
 fn replay(dump: &Path, store: &Store, batch: usize) -> Tally {
+    let runtime = Builder::new_current_thread().build().expect("a runtime");
+    let nobody = Resolver::offline(Directory::default());
+    let prover = Prover::start(nobody, runtime.handle().clone(), CancellationToken::new());
     let watch = Watch::load(store).expect("a new store");
     let mut indexer = Indexer::new(store.clone(), batch).expect("a new store");
     let (sender, deliveries) = queue();
@@ -53,9 +62,11 @@ fn replay(dump: &Path, store: &Store, batch: usize) -> Tally {
             tally
         });
         let (dump, source) = Dump::open(dump, |raw, _| raw).expect("just written");
-        let replay = Replay::new(dump, source, None, &watch, &sender).expect("just written");
+        let wiring = Wiring { watch, prover, deliveries: sender, board: Board::default() };
+        let manner = Manner { verify: Verify::Off, hold: Hold::Forever };
+        let replay = Replay::new(dump, source, None, &wiring, manner).expect("just written");
         replay.run(&CancellationToken::new()).expect("it reads");
-        drop(sender);
+        drop(wiring);
         writer.join().expect("it does not panic")
     })
 }

@@ -35,6 +35,31 @@ pub struct Tally {
     pub applied: u64,
     /// Messages, and operations of commits, that were not used, by reason.
     pub rejected: BTreeMap<Reject, u64>,
+    /// What proving them showed.
+    pub outcomes: Outcomes,
+}
+
+/// What proving commits and `#sync`s showed, beside those that were rejected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    /// Proved as far as the source is to be proved.
+    pub proved: u64,
+    /// Commits among them that do not say what was before them, as those of older hosts.
+    pub legacy: u64,
+    /// Commits and `#sync`s that are not later than what is known, and were ignored.
+    pub old: u64,
+    /// Commits that do not follow what is known of their repository. It is marked.
+    pub discontinuous: u64,
+}
+
+impl Outcomes {
+    /// Adds others.
+    pub fn add(&mut self, other: Outcomes) {
+        self.proved += other.proved;
+        self.legacy += other.legacy;
+        self.old += other.old;
+        self.discontinuous += other.discontinuous;
+    }
 }
 
 impl Tally {
@@ -47,6 +72,7 @@ impl Tally {
         for (reject, count) in &other.rejected {
             *self.rejected.entry(*reject).or_default() += count;
         }
+        self.outcomes.add(other.outcomes);
     }
 }
 
@@ -55,12 +81,23 @@ impl Tally {
 pub struct Delivery {
     /// The source.
     pub source: SourceKey,
-    /// How far the source was read, this delivery included.
+    /// How far everything in the source is in this delivery or in one before it.
     pub progress: Progress,
     /// The messages since the delivery before, this one's own included.
     pub tally: Tally,
-    /// What to apply, with its `seq` or `time_us`.
-    pub event: Option<(u64, Event)>,
+    /// What to apply.
+    pub event: Option<Placed>,
+}
+
+/// Something to apply, with its place in the source.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// Its `seq` or `time_us`; 0 where it has none.
+    pub position: u64,
+    /// How far a dump is read with it, in bytes after decompression; 0 for a live source.
+    pub offset: u64,
+    /// What it says.
+    pub event: Event,
 }
 
 /// How far a source was read.
@@ -84,6 +121,14 @@ pub enum Progress {
 }
 
 impl Progress {
+    /// Bytes of a dump, after decompression; 0 for a live source.
+    pub fn offset(self) -> u64 {
+        match self {
+            Progress::Dump { offset, .. } => offset,
+            Progress::Live { .. } => 0,
+        }
+    }
+
     /// Whether a dump's end was reached.
     pub fn is_end(self) -> bool {
         matches!(self, Progress::Dump { finished: true, .. })
@@ -97,12 +142,12 @@ impl Delivery {
             Write::Put(block) => OP_BYTES + block.bytes.len(),
             Write::Delete => OP_BYTES,
         };
-        match &self.event {
-            Some((_, Event::Commit(commit))) => commit.ops.iter().map(of_op).sum(),
-            Some((_, Event::Export(export))) => {
+        match self.event.as_ref().map(|placed| &placed.event) {
+            Some(Event::Commit(commit)) => commit.ops.iter().map(of_op).sum(),
+            Some(Event::Export(export)) => {
                 export.records.iter().map(|record| OP_BYTES + record.block.bytes.len()).sum()
             }
-            Some((_, Event::Sync(_) | Event::Identity(_) | Event::Account(_))) | None => 0,
+            Some(Event::Sync(_) | Event::Identity(_) | Event::Account(_) | Event::Missed(_)) | None => 0,
         }
     }
 }

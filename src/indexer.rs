@@ -11,9 +11,9 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use crate::codec::event::Event;
-use crate::delivery::{Delivery, Progress, Receiver, Tally};
+use crate::delivery::{Delivery, Outcomes, Placed, Progress, Receiver, Tally};
 use crate::filing;
-use crate::reduce::{self, Outcome};
+use crate::reduce::{self, Effect, Sequence};
 use crate::store::{Store, StoreError};
 use crate::tables::keys::{MetaKey, SourceKey};
 use crate::tables::rows::{Meta, Source};
@@ -45,6 +45,8 @@ pub enum Turn<'a> {
     Committed {
         /// What it amounts to.
         tally: &'a Tally,
+        /// What showed when its events were applied, by source; in the tally too.
+        outcomes: &'a BTreeMap<SourceKey, Outcomes>,
         /// Every source that has delivered, as it stands now.
         sources: &'a BTreeMap<SourceKey, Source>,
     },
@@ -78,8 +80,8 @@ impl Indexer {
                 turn(Turn::Idle);
             } else {
                 let batch = std::mem::take(&mut waiting).deliveries;
-                let tally = self.apply(&batch)?;
-                turn(Turn::Committed { tally: &tally, sources: &self.sources });
+                let Applied { tally, outcomes } = self.apply(&batch)?;
+                turn(Turn::Committed { tally: &tally, outcomes: &outcomes, sources: &self.sources });
             }
             if !open {
                 return Ok(());
@@ -112,8 +114,9 @@ impl Indexer {
     }
 
     /// Reduces a batch and commits what it changed with the positions that it reached.
-    fn apply(&mut self, batch: &[Delivery]) -> Result<Tally, StoreError> {
+    fn apply(&mut self, batch: &[Delivery]) -> Result<Applied, StoreError> {
         let mut tally = Tally::default();
+        let mut outcomes: BTreeMap<SourceKey, Outcomes> = BTreeMap::new();
         let changes = {
             let snapshot = self.store.snapshot();
             let mut rows = Overlay::new(&*snapshot);
@@ -121,17 +124,23 @@ impl Indexer {
                 let source = source(&mut self.sources, &mut rows, &delivery.source)?;
                 tally.add(&delivery.tally);
                 let repeats = repeats(source, delivery);
-                if let Some((position, event)) = delivery.event.as_ref().filter(|_| !repeats) {
+                if let Some(Placed { position, event, .. }) = delivery.event.as_ref().filter(|_| !repeats) {
                     let is_new = source.cursor.is_none_or(|cursor| cursor < *position);
                     let from = reduce::From { source: source.id, position: *position, is_new };
-                    match reduce::reduce(&mut rows, from, event)? {
-                        Outcome::Applied => tally.applied += 1,
-                        Outcome::Skipped => tally.skipped += 1,
-                        Outcome::Noted => {}
+                    let outcome = reduce::reduce(&mut rows, from, event)?;
+                    match outcome.effect {
+                        Effect::Applied => tally.applied += 1,
+                        Effect::Skipped => tally.skipped += 1,
+                        Effect::Noted => {}
+                    }
+                    if outcome.sequence != Sequence::Next {
+                        let of_source = outcomes.entry(delivery.source.clone()).or_default();
+                        of_source.old += u64::from(outcome.sequence == Sequence::Old);
+                        of_source.discontinuous += u64::from(outcome.sequence == Sequence::Discontinuous);
                     }
                 }
-                let has_commit = matches!(delivery.event, Some((_, Event::Commit(_) | Event::Export(_))));
-                tally.skipped += u64::from(repeats && has_commit);
+                let commit = |placed: &Placed| matches!(placed.event, Event::Commit(_) | Event::Export(_));
+                tally.skipped += u64::from(repeats && delivery.event.as_ref().is_some_and(commit));
                 advance(source, delivery.progress);
             }
             for (key, source) in &self.sources {
@@ -142,8 +151,16 @@ impl Indexer {
         };
         self.store.commit(changes)?;
         self.position += 1;
-        Ok(tally)
+        outcomes.values().for_each(|of_source| tally.outcomes.add(*of_source));
+        Ok(Applied { tally, outcomes })
     }
+}
+
+/// What a batch amounts to.
+struct Applied {
+    tally: Tally,
+    /// What showed when its events were applied, by source.
+    outcomes: BTreeMap<SourceKey, Outcomes>,
 }
 
 /// What one look at the queue gave.
@@ -189,8 +206,9 @@ impl Waiting {
 fn repeats(source: &Source, delivery: &Delivery) -> bool {
     match delivery.progress {
         // A state can be told again: the account may not have been active the first time.
-        Progress::Dump { .. } if matches!(delivery.event, Some((_, Event::Export(_)))) => false,
-        Progress::Dump { offset, .. } => offset <= source.high_water,
+        Progress::Dump { .. } => delivery.event.as_ref().is_some_and(|placed| {
+            placed.offset <= source.high_water && !matches!(placed.event, Event::Export(_))
+        }),
         // A live source passes on what lies beyond its cursor, or can be applied again.
         Progress::Live { .. } => false,
     }

@@ -4,7 +4,7 @@
 //! it changes to the rules. It reads and writes an overlay and nothing else; the caller commits the overlay
 //! together with the source's cursor. Spec: RULES §1 ("tracked") and §4.
 
-use crate::codec::event::{self, Commit, Event, Export, Op, Origin, Sync, Write};
+use crate::codec::event::{self, Commit, Event, Export, Op, Origin, Proof, Sync, Write};
 use crate::filing;
 use crate::records::Kind;
 use crate::rules::attendance;
@@ -28,23 +28,51 @@ pub struct From {
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub struct Outcome {
+    /// What it did.
+    pub effect: Effect,
+    /// How it stands to what was known of its repository.
+    pub sequence: Sequence,
+}
+
+/// What an event did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
     /// A commit in which something was wanted was applied.
     Applied,
-    /// A commit was not: nothing wanted, stale, or of an inactive account.
+    /// A commit was not: nothing wanted, old, or of an inactive account.
     Skipped,
     /// It was no commit.
     Noted,
 }
 
+/// How a commit or a `#sync` stands to what was known of its repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sequence {
+    /// It follows, or there is nothing that it could follow.
+    Next,
+    /// It is not later, and was ignored.
+    Old,
+    /// Something is missing between the two. The repository is marked.
+    Discontinuous,
+}
+
+impl Effect {
+    fn then(self, sequence: Sequence) -> Outcome {
+        Outcome { effect: self, sequence }
+    }
+}
+
 /// Applies one event to the overlay.
 pub fn reduce(rows: &mut Overlay<'_>, from: From, event: &Event) -> Result<Outcome, RowsError> {
+    let noted = |()| Effect::Noted.then(Sequence::Next);
     match event {
         Event::Commit(commit) => reduce_commit(rows, from, commit),
-        Event::Sync(sync) => reduce_sync(rows, from, sync).map(|()| Outcome::Noted),
-        Event::Account(account) => reduce_account(rows, from, account).map(|()| Outcome::Noted),
-        Event::Identity(_) => Ok(Outcome::Noted),
+        Event::Sync(sync) => reduce_sync(rows, from, sync),
+        Event::Account(account) => reduce_account(rows, from, account).map(noted),
+        Event::Identity(_) => Ok(noted(())),
         Event::Export(export) => reduce_export(rows, export),
+        Event::Missed(did) => reduce_missed(rows, did).map(noted),
     }
 }
 
@@ -52,18 +80,22 @@ fn reduce_commit(rows: &mut Overlay<'_>, from: From, commit: &Commit) -> Result<
     let mut account = Repository::load(rows, &commit.did)?;
     let wanted = !commit.ops.is_empty();
     if !wanted && !account.now.tracked {
-        return Ok(Outcome::Skipped);
+        return Ok(Effect::Skipped.then(Sequence::Next));
     }
     if wanted {
         // Stale and ignored ones count too: this decides which source knows the account best.
         account.now.saw_rev(from.source, commit.rev);
         account.decide_state(rows)?;
     }
-    if account.now.state != AccountState::Active || !is_next(&mut account.now, from, commit) {
+    if account.now.state != AccountState::Active {
         account.save(rows)?;
-        return Ok(Outcome::Skipped);
+        return Ok(Effect::Skipped.then(Sequence::Next));
     }
-    follow(&mut account.now, commit);
+    if !is_next(&mut account.now, from, commit) {
+        account.save(rows)?;
+        return Ok(Effect::Skipped.then(Sequence::Old));
+    }
+    let sequence = follow(&mut account.now, commit);
     // What a damaged block held can be had from the host alone.
     account.now.marks.desynchronized |= !commit.damaged.is_empty();
     account.now.tracked |= commit.ops.iter().any(|op| matches!(op.write, Write::Put(_)));
@@ -71,7 +103,7 @@ fn reduce_commit(rows: &mut Overlay<'_>, from: From, commit: &Commit) -> Result<
     for op in &commit.ops {
         apply(rows, &commit.did, commit.rev, op)?;
     }
-    Ok(if wanted { Outcome::Applied } else { Outcome::Skipped })
+    Ok(if wanted { Effect::Applied } else { Effect::Skipped }.then(sequence))
 }
 
 /// Whether a commit comes after what was applied (RULES §4, "Order within a repository").
@@ -85,11 +117,20 @@ fn is_next(account: &mut Account, from: From, commit: &Commit) -> bool {
 }
 
 /// Moves the repository's state to after a commit.
-fn follow(account: &mut Account, commit: &Commit) {
+fn follow(account: &mut Account, commit: &Commit) -> Sequence {
+    let mut sequence = Sequence::Next;
     match commit.origin {
-        Origin::Firehose { since, data, .. } => {
+        Origin::Firehose { since, data, prev_data, proof } => {
             // Jetstream leaves out what nobody wanted, so a gap after it says nothing.
-            account.marks.gap |= account.tracked && !account.rev_from_jetstream && since != account.rev;
+            if account.tracked && !account.rev_from_jetstream {
+                let other_tree = prev_data.is_some() && account.data.is_some() && prev_data != account.data;
+                if since != account.rev || other_tree {
+                    sequence = Sequence::Discontinuous;
+                    account.marks.gap = true;
+                }
+            }
+            // What it does not say of the tree before it nobody has proved.
+            account.marks.unchecked |= proof == Proof::Forward;
             account.data = Some(data);
             account.rev_from_jetstream = false;
         }
@@ -99,24 +140,37 @@ fn follow(account: &mut Account, commit: &Commit) {
         }
     }
     account.rev = Some(commit.rev);
+    sequence
 }
 
-fn reduce_sync(rows: &mut Overlay<'_>, from: From, sync: &Sync) -> Result<(), RowsError> {
+fn reduce_sync(rows: &mut Overlay<'_>, from: From, sync: &Sync) -> Result<Outcome, RowsError> {
     let mut account = Repository::load(rows, &sync.did)?;
     account.now.saw_rev(from.source, sync.event_rev);
     account.decide_state(rows)?;
-    if account.now.state == AccountState::Active && account.now.rev.is_none_or(|rev| rev < sync.rev) {
+    let mut sequence = Sequence::Next;
+    if account.now.rev.is_some_and(|rev| rev >= sync.rev) {
+        sequence = Sequence::Old;
+    } else if account.now.state == AccountState::Active {
         // A purged repository keeps its revision and is unknown all the same.
         let known = account.now.data.is_some() || account.now.rev_from_jetstream;
         if !known || account.now.data == Some(sync.data) {
             account.now.rev = Some(sync.rev);
             account.now.data = Some(sync.data);
             account.now.rev_from_jetstream = false;
-        } else {
+        } else if account.now.tracked {
             // The records behind it are not in the message; whoever can ask the host will.
-            account.now.marks.desynchronized |= account.now.tracked;
+            account.now.marks.desynchronized = true;
+            sequence = Sequence::Discontinuous;
         }
     }
+    account.save(rows)?;
+    Ok(Effect::Noted.then(sequence))
+}
+
+/// Marks a repository of which something is missing. What it was nobody can say, so that nothing else changes.
+fn reduce_missed(rows: &mut Overlay<'_>, did: &Did) -> Result<(), RowsError> {
+    let mut account = Repository::load(rows, did)?;
+    account.now.marks.gap = true;
     account.save(rows)
 }
 
@@ -140,7 +194,7 @@ fn reduce_export(rows: &mut Overlay<'_>, export: &Export) -> Result<Outcome, Row
         .rev
         .is_none_or(|rev| export.rev > rev || (export.rev == rev && account.now.rev_from_jetstream));
     if nothing || !newer || account.now.state != AccountState::Active {
-        return Ok(Outcome::Skipped);
+        return Ok(Effect::Skipped.then(if newer { Sequence::Next } else { Sequence::Old }));
     }
     account.now.rev = Some(export.rev);
     account.now.data = Some(export.data);
@@ -152,7 +206,7 @@ fn reduce_export(rows: &mut Overlay<'_>, export: &Export) -> Result<Outcome, Row
     }
     account.save(rows)?;
     filing::replace_records(rows, export)?;
-    Ok(Outcome::Applied)
+    Ok(Effect::Applied.then(Sequence::Next))
 }
 
 /// An account row while an event changes it.

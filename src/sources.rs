@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::codec::Reject;
+use crate::delivery::{Outcomes, Tally};
 use crate::tables::keys::SourceKey;
 use crate::tables::rows::Source;
 
@@ -150,6 +151,8 @@ pub struct Status {
     pub anomalies: BTreeMap<Anomaly, u64>,
     /// Messages, and operations of commits, that were not used.
     pub rejected: BTreeMap<Reject, u64>,
+    /// What proving showed.
+    pub outcomes: Outcomes,
     /// Times when something may have been missed: the host had forgotten it, or it could not be read.
     pub missed: u64,
     /// What went wrong last, in words.
@@ -164,6 +167,15 @@ impl Status {
     /// Counts something that it met.
     pub fn met(&mut self, anomaly: Anomaly) {
         *self.anomalies.entry(anomaly).or_default() += 1;
+    }
+
+    /// Adds what was counted.
+    pub fn count(&mut self, tally: &Tally) {
+        self.messages += tally.frames;
+        for (reject, count) in &tally.rejected {
+            *self.rejected.entry(*reject).or_default() += count;
+        }
+        self.outcomes.add(tally.outcomes);
     }
 
     /// Notes when the latest message was sent and came.
@@ -237,6 +249,15 @@ impl Board {
                 if let Some(status) = entries.statuses.get_mut(key) {
                     status.connection = Connection::Finished;
                 }
+            }
+        });
+    }
+
+    /// Notes what came of messages when they were applied.
+    pub fn applied(&self, source: &SourceKey, outcomes: Outcomes) {
+        self.change(|entries| {
+            if let Some(status) = entries.statuses.get_mut(source) {
+                status.outcomes.add(outcomes);
             }
         });
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use guestlist::codec::event::Event;
 use guestlist::config::Config;
-use guestlist::delivery::{Delivery, Progress, Tally, queue};
+use guestlist::delivery::{Delivery, Placed, Progress, Tally, queue};
 use guestlist::indexer::Indexer;
 use guestlist::records::{Body, Kind};
 use guestlist::rules::authority::signups_of;
@@ -86,7 +86,7 @@ impl Daemon {
                     fingerprint: String::new(),
                 };
                 let progress = Progress::Dump { offset: seq, cursor: Some(seq), finished: false };
-                let event = Some((seq, event));
+                let event = Some(Placed { position: seq, offset: seq, event });
                 sender
                     .send(Delivery { source, progress, tally: Tally::default(), event })
                     .expect("the writer is there");

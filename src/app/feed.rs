@@ -1,16 +1,19 @@
 //! The sources of a daemon: dumps one after the other, then everything live at once.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, SourceConfig, Verify};
+use crate::codec::claim::Verify;
+use crate::config::{Config, SourceConfig};
 use crate::indexer;
 use crate::ingest::dump::Dump;
 use crate::ingest::live::{Live, Plan};
-use crate::ingest::replay::{Ended, Replay};
+use crate::ingest::prover::Hold;
+use crate::ingest::replay::{Ended, Manner, Replay};
 use crate::ingest::{Wiring, jetstream, relay};
 use crate::sources::Connection;
 use crate::store::Store;
@@ -27,8 +30,9 @@ impl Feed {
     /// Puts the live sources on the board, so that nobody takes the daemon for ready before they are.
     pub(super) fn prepare(config: &Config, store: &Store, wiring: Wiring) -> anyhow::Result<Self> {
         let mut live = Vec::new();
+        let hold = Duration::from_secs(config.live.key_seconds);
         for source in &config.source {
-            if let Some(plan) = plan(source)? {
+            if let Some(plan) = plan(source, hold)? {
                 live.push(Live::prepare(&plan, store, &wiring)?);
             }
         }
@@ -62,13 +66,16 @@ impl Feed {
 }
 
 /// What there is to follow; `None` for a dump.
-fn plan(source: &SourceConfig) -> anyhow::Result<Option<Plan>> {
-    // Only `off` exists so far.
+fn plan(source: &SourceConfig, hold: Duration) -> anyhow::Result<Option<Plan>> {
     Ok(match source {
-        SourceConfig::Replay { verify: Verify::Off, .. } => None,
-        SourceConfig::Relay { url, verify: Verify::Off, start, on_reset } => {
-            Some(Plan::Relay(relay::Settings { endpoint: url.clone(), start: *start, on_reset: *on_reset }))
-        }
+        SourceConfig::Replay { .. } => None,
+        SourceConfig::Relay { url, verify, start, on_reset } => Some(Plan::Relay(relay::Settings {
+            endpoint: url.clone(),
+            verify: *verify,
+            hold,
+            start: *start,
+            on_reset: *on_reset,
+        })),
         SourceConfig::Jetstream { url, start, compress, dictionary } => {
             let dictionary = dictionary.as_deref().map(dictionary_in).transpose()?;
             let (endpoint, start, compress) = (url.clone(), *start, *compress);
@@ -92,15 +99,21 @@ fn read_dumps(
     stop: &CancellationToken,
 ) -> anyhow::Result<Ended> {
     for source in &config.source {
-        let SourceConfig::Replay { path, .. } = source else { continue };
-        if read_dump(path, store, wiring, stop)? == Ended::Stopped {
+        let SourceConfig::Replay { path, verify } = source else { continue };
+        if read_dump(path, *verify, store, wiring, stop)? == Ended::Stopped {
             return Ok(Ended::Stopped);
         }
     }
     Ok(Ended::Finished)
 }
 
-fn read_dump(path: &Path, store: &Store, wiring: &Wiring, stop: &CancellationToken) -> anyhow::Result<Ended> {
+fn read_dump(
+    path: &Path,
+    verify: Verify,
+    store: &Store,
+    wiring: &Wiring,
+    stop: &CancellationToken,
+) -> anyhow::Result<Ended> {
     let (dump, source) = Dump::open(path, |raw, _| raw)?;
     let reporter = wiring.board.reporter(source.clone());
     let stands = indexer::standing_of(store, &source)?;
@@ -111,6 +124,7 @@ fn read_dump(path: &Path, store: &Store, wiring: &Wiring, stop: &CancellationTok
     }
     tracing::info!(source = %source.name, offset = stands.as_ref().map_or(0, |stands| stands.offset), "reading");
     reporter.update(|status| status.connection = Connection::Reading);
-    let replay = Replay::new(dump, source, stands.as_ref(), &wiring.watch, &wiring.deliveries)?;
+    let manner = Manner { verify, hold: Hold::Forever };
+    let replay = Replay::new(dump, source, stands.as_ref(), wiring, manner)?;
     Ok(replay.run(stop)?)
 }

@@ -10,11 +10,11 @@ mod notify;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
@@ -22,13 +22,14 @@ use tokio_util::sync::CancellationToken;
 use self::announce::announce;
 use self::feed::Feed;
 use self::notify::Watchdog;
-use crate::config::{Config, EngineKind, Identity};
+use crate::config::{Config, EngineKind};
 use crate::control::Control;
 use crate::delivery::{Receiver, Tally, queue};
 use crate::http::{self, Service};
-use crate::identity::{Directory, Resolver, System};
+use crate::identity::Directory;
 use crate::indexer::{Indexer, Turn};
 use crate::ingest::Wiring;
+use crate::ingest::prover::Prover;
 use crate::ingest::watch::Watch;
 use crate::rebuild;
 use crate::sources::Board;
@@ -46,7 +47,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 async fn serve(config: Config) -> anyhow::Result<()> {
     let directory = Directory::load(&config.identity.identities)?;
     let in_files = directory.len();
-    let identities = resolver(&config.identity, directory);
+    let identities = config.identity.resolver(directory);
     let store = open(&config)?;
     let _control = match store.dir() {
         Some(dir) => Some(
@@ -65,7 +66,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let board = Board::default();
     let service = Service {
         store: store.clone(),
-        identities,
+        identities: identities.clone(),
         ready: board.ready(),
         sources: board.clone(),
         public_url: config.http.public_url.clone(),
@@ -79,7 +80,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut server = tokio::spawn(http::serve(listener, http::router(service), trusted, stop_server.clone()));
 
     let (sender, deliveries) = queue();
-    let wiring = Wiring { watch: Watch::load(&store)?, deliveries: sender, board: board.clone() };
+    let prover = Prover::start(identities, Handle::current(), stop.clone());
+    let wiring = Wiring { watch: Watch::load(&store)?, prover, deliveries: sender, board: board.clone() };
     let feed = Feed::prepare(&config, &store, wiring)?;
     let mut writer = spawn_blocking({
         let (store, board, batch_events) = (store.clone(), board.clone(), config.limits.batch_events);
@@ -142,14 +144,6 @@ fn open(config: &Config) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-fn resolver(config: &Identity, directory: Directory) -> Resolver {
-    if config.network {
-        Resolver::new(config.settings(), directory, Arc::new(System::new(config.dns.clone())))
-    } else {
-        Resolver::offline(directory)
-    }
-}
-
 async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
     let bind = config.http.bind;
     TcpListener::bind(bind).await.with_context(|| format!("cannot listen on {bind} (http.bind)"))
@@ -194,8 +188,9 @@ fn write(store: Store, batch_events: usize, deliveries: &Receiver, board: &Board
     let mut watchdog = Watchdog::new();
     Indexer::new(store, batch_events)?.run(deliveries, |turn| {
         watchdog.ping();
-        if let Turn::Committed { tally, sources } = turn {
+        if let Turn::Committed { tally, outcomes, sources } = turn {
             total.add(tally);
+            outcomes.iter().for_each(|(source, outcomes)| board.applied(source, *outcomes));
             board.stored(sources);
         }
     })?;

@@ -5,24 +5,32 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failed, Failure, configure, open_to_write, output};
-use crate::config::{Config, Verify};
-use crate::delivery::{Sender, Tally, queue};
+use crate::codec::claim::Verify;
+use crate::config::Config;
+use crate::delivery::{Outcomes, Tally, queue};
 use crate::export::{self, VerdictCounts};
 use crate::filing;
 use crate::identity::Directory;
 use crate::indexer::{self, Indexer, Turn};
+use crate::ingest::Wiring;
 use crate::ingest::dump::Dump;
-use crate::ingest::replay::Replay as Replaying;
+use crate::ingest::prover::{Hold, Prover};
+use crate::ingest::replay::{Manner, Replay as Replaying};
 use crate::ingest::watch::Watch;
 use crate::records::Kind;
+use crate::sources::Board;
 use crate::store::{Store, StoreError};
 use crate::tables::keys::SourceKey;
+
+/// How long a dump waits while nobody can be asked for a key.
+const KEY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Index recorded dumps and exported repositories and exit
 ///
@@ -38,12 +46,11 @@ pub(super) struct Replay {
     /// The directory of the store; made if it is not there
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// DID documents, one a line; may be repeated. Read and checked: until signatures are verified, a replay
-    /// has no other use for them
+    /// DID documents with PLC logs, one a line, used instead of the network; may be repeated
     #[arg(long, value_name = "FILE")]
     identities: Vec<PathBuf>,
     /// How much is proved; blocks are checked against their CIDs in any case
-    #[arg(long, value_enum, default_value = "off")]
+    #[arg(long, value_enum, default_value = "full")]
     verify: Verify,
     /// Events that are committed in one go
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -72,12 +79,11 @@ struct Summary {
 impl Replay {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = self.effective()?;
-        // Only `off` exists so far, and each dump is read with it.
-        let Verify::Off = self.verify;
-        Directory::load(&config.identity.identities).map_err(Failed)?;
+        let directory = Directory::load(&config.identity.identities).map_err(Failed)?;
         let store = open_to_write(&config.data_dir, config.cache_bytes(), "replay")?;
         let started = Instant::now();
-        let (tally, cursor) = self.index(&store, config.limits.batch_events).map_err(Failed)?;
+        let (tally, cursor) = self.index(&store, &config, directory).map_err(Failed)?;
+        say(&tally);
         let summary = summary(&store, tally, cursor, started).map_err(Failed)?;
         output::lines(|line| Ok(line(&serde_json::to_string(&summary)?)?)).map_err(Failed)?;
         Ok(())
@@ -96,10 +102,20 @@ impl Replay {
     }
 
     /// Reads every dump on one thread and writes on another; returns the position of the last.
-    fn index(&self, store: &Store, batch_events: usize) -> anyhow::Result<(Tally, Option<u64>)> {
-        let watch = Watch::load(store)?;
-        let mut indexer = Indexer::new(store.clone(), batch_events)?;
+    fn index(
+        &self,
+        store: &Store,
+        config: &Config,
+        directory: Directory,
+    ) -> anyhow::Result<(Tally, Option<u64>)> {
+        let mut indexer = Indexer::new(store.clone(), config.limits.batch_events)?;
         let (sender, deliveries) = queue();
+        // For the few keys that have to be asked for.
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let resolver = config.identity.resolver(directory);
+        let prover = Prover::start(resolver, runtime.handle().clone(), CancellationToken::new());
+        let wiring =
+            Wiring { watch: Watch::load(store)?, prover, deliveries: sender, board: Board::default() };
         let (tally, source) = thread::scope(|scope| {
             let writer = scope.spawn(move || {
                 let mut tally = Tally::default();
@@ -110,8 +126,8 @@ impl Replay {
                 });
                 written.map(|()| tally)
             });
-            let read = self.read(store, &watch, &sender);
-            drop(sender);
+            let read = self.read(store, &wiring);
+            drop(wiring);
             // A writer that failed is why the reading stopped, so its error comes first.
             let tally = writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
             anyhow::Ok((tally, read?))
@@ -120,7 +136,8 @@ impl Replay {
         Ok((tally, stands.flatten().and_then(|stands| stands.cursor)))
     }
 
-    fn read(&self, store: &Store, watch: &Watch, deliveries: &Sender) -> anyhow::Result<Option<SourceKey>> {
+    fn read(&self, store: &Store, wiring: &Wiring) -> anyhow::Result<Option<SourceKey>> {
+        let manner = Manner { verify: self.verify, hold: Hold::StopAfter(KEY_PATIENCE) };
         let mut bars = Vec::new();
         // All of them first: a path that cannot be read should not be found out after an hour.
         let mut dumps = Vec::new();
@@ -136,7 +153,7 @@ impl Replay {
         for ((dump, source), bar) in dumps.into_iter().zip(bars) {
             // What this run has read already may not be written yet, and is not gone on with.
             let stands = if read.contains(&source) { None } else { indexer::standing_of(store, &source)? };
-            let replay = Replaying::new(dump, source.clone(), stands.as_ref(), watch, deliveries)?;
+            let replay = Replaying::new(dump, source.clone(), stands.as_ref(), wiring, manner)?;
             let ended = replay.run(&CancellationToken::new());
             bar.finish_and_clear();
             ended?;
@@ -144,6 +161,12 @@ impl Replay {
         }
         Ok(read.pop())
     }
+}
+
+/// Says what proving showed, beside what was rejected.
+fn say(tally: &Tally) {
+    let Outcomes { proved, legacy, old, discontinuous } = tally.outcomes;
+    tracing::info!(proved, legacy, old, discontinuous, "every dump was read");
 }
 
 fn summary(

@@ -22,6 +22,21 @@ pub enum Event {
     Account(Account),
     /// A whole repository.
     Export(Export),
+    /// There was something of this repository that could be neither proved nor refuted, and is missing here.
+    Missed(Did),
+}
+
+impl Event {
+    /// The repository.
+    pub fn did(&self) -> &Did {
+        match self {
+            Event::Commit(commit) => &commit.did,
+            Event::Sync(sync) => &sync.did,
+            Event::Identity(did) | Event::Missed(did) => did,
+            Event::Account(account) => &account.did,
+            Event::Export(export) => &export.did,
+        }
+    }
 }
 
 /// A commit, or the one operation of a commit that a Jetstream event carries.

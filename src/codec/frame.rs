@@ -39,6 +39,56 @@ pub fn decode_strictly(frame: &[u8], interest: &impl Interest, verify: Verify) -
     }
 }
 
+/// What a first look at a frame shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "taken apart at once; a box would be an allocation a message")]
+pub enum Glance {
+    /// All that there is to it.
+    Settled(Message),
+    /// That it is to be decoded with proof: a commit in which something is wanted, or of a repository that is watched,
+    /// or a `#sync`.
+    Unproved {
+        /// Its position.
+        position: u64,
+        /// Its repository.
+        did: Did,
+        /// It changes something that is wanted.
+        wanted: bool,
+    },
+}
+
+/// Decodes a frame as far as that needs no block of it.
+pub fn glance(frame: &[u8], interest: &impl Interest) -> Glance {
+    if let Skim::Unwanted { seq, repo } = skim(frame, interest)
+        && !interest.watches(repo)
+    {
+        return Glance::Settled(Message::new(Some(seq), Ok(Body::Uninteresting)));
+    }
+    let glance = split(frame).and_then(|(header, payload)| match (header.op, header.t) {
+        (1, Some("#commit")) => {
+            let wire: CommitWire<'_> = fields(payload)?;
+            Ok(match announced(&wire, interest) {
+                Ok(Some(it)) => unproved(wire.seq, it.did, !it.wanted.is_empty()),
+                Ok(None) => Glance::Settled(Message::new(Some(wire.seq), Ok(Body::Uninteresting))),
+                Err(reject) => Glance::Settled(Message::new(Some(wire.seq), Err(reject))),
+            })
+        }
+        (1, Some("#sync")) => {
+            let wire: SyncWire<'_> = fields(payload)?;
+            Ok(match did(wire.did) {
+                Ok(did) => unproved(wire.seq, did, false),
+                Err(reject) => Glance::Settled(Message::new(Some(wire.seq), Err(reject))),
+            })
+        }
+        _ => message(&header, payload, interest, Verify::Off).map(Glance::Settled),
+    });
+    glance.unwrap_or_else(|reject| Glance::Settled(Message::new(None, Err(reject))))
+}
+
+fn unproved(position: u64, did: Did, wanted: bool) -> Glance {
+    Glance::Unproved { position, did, wanted }
+}
+
 /// When the host says that it sent a message, in microseconds since the epoch. Informal, so that whatever is
 /// not found or cannot be read is unknown.
 pub fn sent_at(frame: &[u8]) -> Option<i64> {
@@ -205,9 +255,18 @@ fn rev(text: &str) -> Result<Tid, Reject> {
     Tid::parse(text).map_err(|_| Reject::BadRev)
 }
 
-fn commit(wire: &CommitWire<'_>, interest: &impl Interest, verify: Verify) -> Found {
+/// What a commit says outside its blocks.
+struct Announced {
+    did: Did,
+    rev: Tid,
+    since: Option<Tid>,
+    wanted: Vec<ops::WantedOp>,
+}
+
+/// Reads that; `None` where nobody wants the commit.
+fn announced(wire: &CommitWire<'_>, interest: &impl Interest) -> Result<Option<Announced>, Reject> {
     let did = did(wire.repo)?;
-    let outer_rev = rev(wire.rev)?;
+    let rev_after = rev(wire.rev)?;
     // Some hosts write an empty string where the lexicon wants null.
     let since = wire.since.filter(|since| !since.is_empty()).map(rev).transpose()?;
     if wire.too_big == Some(true) {
@@ -218,8 +277,15 @@ fn commit(wire: &CommitWire<'_>, interest: &impl Interest, verify: Verify) -> Fo
     }
     let wanted = ops::wanted(&wire.ops, interest)?;
     if wanted.is_empty() && !interest.watches(wire.repo) {
-        return Ok((Body::Uninteresting, None));
+        return Ok(None);
     }
+    Ok(Some(Announced { did, rev: rev_after, since, wanted }))
+}
+
+fn commit(wire: &CommitWire<'_>, interest: &impl Interest, verify: Verify) -> Found {
+    let Some(Announced { did, rev, since, wanted }) = announced(wire, interest)? else {
+        return Ok((Body::Uninteresting, None));
+    };
     let car = Car::parse(wire.blocks)?;
     if Cid::try_from(&wire.commit) != Ok(car.root()) {
         return Err(Reject::CarRootMismatch);
@@ -228,7 +294,7 @@ fn commit(wire: &CommitWire<'_>, interest: &impl Interest, verify: Verify) -> Fo
     if signed.did != did {
         return Err(Reject::CommitDidMismatch);
     }
-    if signed.rev != outer_rev {
+    if signed.rev != rev {
         return Err(Reject::CommitRevMismatch);
     }
     let data = signed.data;
@@ -246,7 +312,7 @@ fn commit(wire: &CommitWire<'_>, interest: &impl Interest, verify: Verify) -> Fo
         Verify::Signature | Verify::Full => (ops::open_all(wanted, &car)?, Vec::new()),
     };
     let origin = Origin::Firehose { since, data, prev_data, proof };
-    let event = Event::Commit(Commit { did, rev: outer_rev, origin, ops, damaged });
+    let event = Event::Commit(Commit { did, rev, origin, ops, damaged });
     Ok((Body::Event(event), claim(signed, verify)))
 }
 

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, within};
-use crate::identity::Settings;
+use crate::identity::{Directory, Resolver, Settings, System};
 use crate::net::Origin;
 
 /// Who is who.
@@ -55,6 +56,15 @@ impl Identity {
             patience: Duration::from_secs(self.timeout_seconds),
             allow_private_networks: self.allow_private_networks,
             ..usual
+        }
+    }
+
+    /// Who answers: files first, and the network unless that is switched off.
+    pub fn resolver(&self, directory: Directory) -> Resolver {
+        if self.network {
+            Resolver::new(self.settings(), directory, Arc::new(System::new(self.dns.clone())))
+        } else {
+            Resolver::offline(directory)
         }
     }
 

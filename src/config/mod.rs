@@ -25,7 +25,7 @@ use crate::ingest::live::Patience;
 
 pub use error::ConfigError;
 pub use identity::Identity;
-pub use source::{SourceConfig, Verify};
+pub use source::SourceConfig;
 
 /// How often a live source hands over what it has gathered.
 const TICK: Duration = Duration::from_secs(1);
@@ -90,6 +90,8 @@ pub struct Live {
     pub retry_ms: u64,
     /// Seconds between attempts at most.
     pub retry_seconds_max: u64,
+    /// Seconds that a message waits for a key that is not to be had, before it is given up.
+    pub key_seconds: u64,
 }
 
 /// The storage engine.
@@ -159,6 +161,7 @@ impl Default for Live {
             silence_seconds: 90,
             retry_ms: 500,
             retry_seconds_max: 60,
+            key_seconds: 60,
         }
     }
 }
@@ -225,6 +228,7 @@ impl Config {
         within("live.silence_seconds", live.silence_seconds, live.ping_seconds + 1..=3_600)?;
         within("live.retry_ms", live.retry_ms, 1..=60_000)?;
         within("live.retry_seconds_max", live.retry_seconds_max, 1..=3_600)?;
+        within("live.key_seconds", live.key_seconds, 1..=3_600)?;
         source::validate(&self.source)
     }
 

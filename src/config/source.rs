@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
+use crate::codec::claim::Verify;
 use crate::ingest::dump;
 use crate::ingest::endpoint::Endpoint;
 use crate::ingest::live::Start;
@@ -73,15 +74,6 @@ impl SourceConfig {
             SourceConfig::Jetstream { url, .. } => Some((kind::JETSTREAM, url)),
         }
     }
-}
-
-/// How much of what a source says is proved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Verify {
-    /// Blocks against their CIDs; signatures and chains are taken as they come.
-    #[default]
-    Off,
 }
 
 /// What types cannot say of sources.

@@ -68,7 +68,7 @@ fn what_a_source_cannot_be_is_refused_and_no_password_is_shown() {
     for (rest, said) in [
         ("kind = \"relay\"\nurl = \"wss://me:hunter2@relay.example\"", "password"),
         ("kind = \"relay\"", "url"),
-        ("kind = \"relay\"\nurl = \"wss://relay.example\"\nverify = \"full\"", "full"),
+        ("kind = \"relay\"\nurl = \"wss://relay.example\"\nverify = \"perhaps\"", "full"),
         ("kind = \"relay\"\nurl = \"wss://relay.example\"\ncompress = true", "compress"),
         ("kind = \"jetstream\"\nurl = \"wss://jetstream.example\"\ndictionary = \"d\"", "dictionary"),
         ("kind = \"carrier-pigeon\"\nurl = \"wss://relay.example\"", "pigeon"),

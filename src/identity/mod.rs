@@ -34,6 +34,5 @@ pub use guard::Forbidden;
 pub use network::{Network, Stream, System, Waiting};
 pub use resolver::Resolver;
 pub use settings::{Limits, Settings};
-
 /// What is shown for an account that is known, but not by a handle that holds both ways (RULES §4).
 pub const INVALID_HANDLE: &str = "handle.invalid";

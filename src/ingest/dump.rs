@@ -49,6 +49,17 @@ pub enum DumpError {
         /// The dump.
         path: PathBuf,
     },
+    /// What is in it cannot be proved, because nobody can be asked.
+    #[error(
+        "{path} cannot be proved: {why}. Give the DID documents with --identities, or replay it unproved with \
+         --verify off; it is gone on with where it stopped"
+    )]
+    Unproved {
+        /// The dump.
+        path: PathBuf,
+        /// What is not to be had.
+        why: String,
+    },
     /// A list of identities was given as a dump.
     #[error("{path} is a list of identities, not a dump: give it with --identities")]
     Identities {
@@ -158,6 +169,10 @@ impl Dump {
         let result = read(&mut self.reader, &file);
         self.offset = size;
         Ok(result)
+    }
+
+    pub(super) fn unproved(&self, why: String) -> DumpError {
+        DumpError::Unproved { path: self.path.clone(), why }
     }
 
     pub(super) fn failed(&self, source: io::Error) -> DumpError {

@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::live::Ended;
-use super::outlet::{Outlet, QUIET_MESSAGES_MAX};
+use super::outlet::{Outlet, Unproved, Way};
+use super::prover::{Hold, Prover};
 use super::seldom::Seldom;
 use super::watch::Watch;
+use super::window::{Closed, Order};
 use crate::codec::Reject;
+use crate::codec::claim::Verify;
 use crate::codec::event::{Body, Event, Message};
 use crate::codec::limits::REV_AHEAD_MICROS_MAX;
 use crate::delivery::{Progress, Sender};
@@ -26,27 +29,28 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(500);
 /// Ticks without a message after which a connected source is at the end of its stream.
 const QUIET_TICKS: u32 = 3;
 
-/// Where live sources deliver to and report to.
+/// What sources deliver to, report to, and are proved by.
 #[derive(Clone)]
 pub struct Wiring {
     /// What is wanted.
     pub watch: Watch,
+    /// Who proves.
+    pub prover: Prover,
     /// The way to the writer.
     pub deliveries: Sender,
     /// Where it says how it is doing.
     pub board: Board,
 }
 
-/// A live source with how far it was dealt with.
+/// A live source with how far it was read.
 ///
-/// What it has handed over is as good as stored: deliveries are applied in their order or the process ends,
-/// and after a restart the cursor is read from the store.
+/// What it has read is as good as stored: it is proved and applied, or the process ends, and after a restart the
+/// cursor is read from the store, which covers only what was applied.
 pub(super) struct Line {
+    source: SourceKey,
     outlet: Outlet,
     reporter: Reporter,
     cursor: Option<u64>,
-    /// The cursor of the last delivery.
-    delivered: Option<u64>,
     /// Messages that brought it further: what counts as progress of a connection.
     advances: u64,
     heard: Option<Heard>,
@@ -60,17 +64,26 @@ impl Line {
     pub(super) fn resume(
         kind: &str,
         name: String,
+        verify: Verify,
+        hold: Hold,
         store: &Store,
         wiring: &Wiring,
     ) -> Result<Self, StoreError> {
         let (source, cursor) = latest(store, kind, name)?;
         let reporter = wiring.board.reporter(source.clone());
-        let outlet = Outlet::new(source, wiring.watch.clone(), wiring.deliveries.clone());
+        let way = Way {
+            source: source.clone(),
+            watch: wiring.watch.clone(),
+            prover: wiring.prover.clone(),
+            deliveries: wiring.deliveries.clone(),
+            reporter: Some(reporter.clone()),
+        };
+        let read = Progress::Live { cursor };
         Ok(Self {
-            outlet,
+            source,
+            outlet: Outlet::new(way, verify, Order::OfRepositories, hold, read),
             reporter,
             cursor,
-            delivered: cursor,
             advances: 0,
             heard: None,
             sampled: None,
@@ -80,14 +93,14 @@ impl Line {
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.outlet.source().name
+        self.outlet.name()
     }
 
     pub(super) fn watch(&self) -> &Watch {
         self.outlet.watch()
     }
 
-    /// The greatest position that was dealt with.
+    /// The greatest position that was read.
     pub(super) fn cursor(&self) -> Option<u64> {
         self.cursor
     }
@@ -124,12 +137,8 @@ impl Line {
     /// Counts a message that has no place in the stream.
     pub(super) fn pass_over(&mut self, reject: Option<Reject>) -> ControlFlow<Ended> {
         self.quiet_ticks = 0;
-        self.outlet.count(reject);
-        if self.outlet.gathered() >= QUIET_MESSAGES_MAX {
-            self.deliver(None)
-        } else {
-            ControlFlow::Continue(())
-        }
+        let read = self.read();
+        flow(self.outlet.pass_over(reject, read))
     }
 
     /// Deals with a message. `sent` finds out when it was sent, and is not always asked.
@@ -138,22 +147,38 @@ impl Line {
         message: Message,
         sent: impl FnOnce() -> Option<i64>,
     ) -> ControlFlow<Ended> {
+        // A message that says nothing well does not say well where it stands either.
+        self.moved_to(message.position.filter(|_| message.body.is_ok()), sent);
+        let read = self.read();
+        flow(self.outlet.take(refuse_the_future(message, now()), read))
+    }
+
+    /// Has a message proved beside the reading.
+    pub(super) fn prove(
+        &mut self,
+        unproved: Unproved<'_>,
+        sent: impl FnOnce() -> Option<i64>,
+    ) -> ControlFlow<Ended> {
+        self.moved_to(Some(unproved.position), sent);
+        let read = self.read();
+        flow(self.outlet.prove(unproved, read))
+    }
+
+    fn moved_to(&mut self, position: Option<u64>, sent: impl FnOnce() -> Option<i64>) {
         self.quiet_ticks = 0;
-        if message.body.is_ok() && self.cursor < message.position {
-            // A message that says nothing well does not say well where it stands either.
-            self.cursor = message.position;
+        if self.cursor < position {
+            self.cursor = position;
             self.advances += 1;
         }
         if self.sampled.is_none_or(|sampled| sampled.elapsed() >= SAMPLE_EVERY) {
             self.sampled = Some(Instant::now());
             self.heard = sent().map(|sent| Heard { sent, received: now() });
         }
-        let event = self.outlet.take(refuse_the_future(message, now));
-        if event.is_some() || self.outlet.gathered() >= QUIET_MESSAGES_MAX {
-            self.deliver(event)
-        } else {
-            ControlFlow::Continue(())
-        }
+    }
+
+    /// How far it is read.
+    fn read(&self) -> Progress {
+        Progress::Live { cursor: self.cursor }
     }
 
     /// Time has passed: what was gathered is handed over.
@@ -165,37 +190,37 @@ impl Line {
         self.flush()
     }
 
-    /// Hands over what was gathered.
+    /// Hands over how far it was read, and what was counted.
     pub(super) fn flush(&mut self) -> ControlFlow<Ended> {
-        let anything = self.outlet.gathered() > 0 || self.cursor != self.delivered;
-        if anything { self.deliver(None) } else { ControlFlow::Continue(()) }
+        if let Some(heard) = self.heard.take() {
+            self.report(|status| status.heard(heard));
+        }
+        let read = self.read();
+        flow(self.outlet.flush(read))
     }
 
-    fn deliver(&mut self, event: Option<(u64, Event)>) -> ControlFlow<Ended> {
-        let tally = self.outlet.tally();
-        self.reporter.update(|status| {
-            status.messages += tally.frames;
-            for (reject, count) in &tally.rejected {
-                *status.rejected.entry(*reject).or_default() += count;
-            }
-            if let Some(heard) = self.heard.take() {
-                status.heard(heard);
-            }
-        });
-        self.delivered = self.cursor;
-        if self.outlet.deliver(Progress::Live { cursor: self.cursor }, event) {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(Ended::WriterGone)
-        }
+    /// A connection has ended: what was read of it is dealt with.
+    pub(super) fn rest(&mut self) -> ControlFlow<Ended> {
+        let read = self.read();
+        flow(self.outlet.rest(read))
     }
 
     /// Goes on with a sequence that began anew: another source as far as positions go.
-    pub(super) fn begin_anew(&mut self) {
-        let source = next_sequence(self.outlet.source());
-        self.outlet.rename(source.clone());
-        self.reporter.rename(source);
-        (self.cursor, self.delivered) = (None, None);
+    pub(super) fn begin_anew(&mut self) -> ControlFlow<Ended> {
+        let source = next_sequence(&self.source);
+        self.reporter.rename(source.clone());
+        flow(self.outlet.begin_anew(source.clone(), self.reporter.clone()))?;
+        self.source = source;
+        self.cursor = None;
+        ControlFlow::Continue(())
+    }
+}
+
+/// Nobody takes what is handed over: that ends a live source. None is ever stuck.
+fn flow(handed_over: Result<(), Closed>) -> ControlFlow<Ended> {
+    match handed_over {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(Closed::Gone | Closed::Stuck(_)) => ControlFlow::Break(Ended::WriterGone),
     }
 }
 
@@ -205,13 +230,13 @@ pub(super) fn now() -> i64 {
 }
 
 /// Replaces a commit or `#sync` whose revision is too far ahead of the clock by a rejection (RULES §4).
-fn refuse_the_future(message: Message, now: impl FnOnce() -> i64) -> Message {
+pub(super) fn refuse_the_future(message: Message, now: i64) -> Message {
     let rev = match &message.body {
         Ok(Body::Event(Event::Commit(commit))) => commit.rev,
         Ok(Body::Event(Event::Sync(sync))) => sync.rev.max(sync.event_rev),
         _ => return message,
     };
-    if rev.micros() - now() > REV_AHEAD_MICROS_MAX {
+    if rev.micros() - now > REV_AHEAD_MICROS_MAX {
         return Message { body: Err(Reject::FutureRev), ..message };
     }
     message

@@ -261,7 +261,7 @@ fn decode<S: Stream>(mut stream: S, mut inbox: Inbox) -> (S, Ended) {
         };
     }
     let ended = dealt_with.break_value().unwrap_or(Ended::Drained);
-    match stream.line().flush() {
+    match stream.line().rest() {
         ControlFlow::Break(gone) => (stream, gone),
         ControlFlow::Continue(()) => (stream, ended),
     }
@@ -374,7 +374,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// Any number.
-fn random() -> u32 {
+pub(super) fn random() -> u32 {
     // Without randomness everybody waits equally long, which is no reason to stop.
     getrandom::u32().unwrap_or(u32::MAX / 2)
 }

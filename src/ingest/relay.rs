@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -13,8 +14,11 @@ use super::endpoint::{Endpoint, RELAY_PATH};
 use super::inbox::Raw;
 use super::line::{Line, Wiring};
 use super::live::{Ended, Start, Stream, drop_it, shown};
+use super::outlet::Unproved;
+use super::prover::Hold;
 use crate::codec::claim::Verify;
 use crate::codec::event::{Body, Message};
+use crate::codec::frame::Glance;
 use crate::codec::limits::{FRAME_BYTES_MAX, SEQ_MAX};
 use crate::codec::{Reject, frame};
 use crate::sources::{Anomaly, kind};
@@ -28,6 +32,10 @@ const SUSPECTS_MAX: usize = 1000;
 pub struct Settings {
     /// Where it is.
     pub endpoint: Endpoint,
+    /// How much of it is proved.
+    pub verify: Verify,
+    /// How long a message waits while nobody can be asked for its key.
+    pub hold: Duration,
     /// Where a source that was never read begins.
     pub start: Start,
     /// What to do when the sequence begins anew.
@@ -70,12 +78,26 @@ enum Place {
 
 impl Relay {
     pub(super) fn resume(settings: &Settings, store: &Store, wiring: &Wiring) -> Result<Self, StoreError> {
-        let line = Line::resume(kind::RELAY, settings.endpoint.to_string(), store, wiring)?;
+        let (name, hold) = (settings.endpoint.to_string(), Hold::GiveUpAfter(settings.hold));
+        let line = Line::resume(kind::RELAY, name, settings.verify, hold, store, wiring)?;
         Ok(Self { settings: settings.clone(), line, first: true, opened: false, suspects: HashMap::new() })
     }
 
     fn message(&mut self, bytes: &[u8]) -> ControlFlow<Ended> {
-        let message = frame::decode(bytes, self.line.watch(), Verify::Off);
+        let message = if self.settings.verify == Verify::Off {
+            frame::decode(bytes, self.line.watch(), Verify::Off)
+        } else {
+            match frame::glance(bytes, self.line.watch()) {
+                Glance::Settled(message) => message,
+                Glance::Unproved { position, did, wanted } => {
+                    if let Some(dealt_with) = self.out_of_place(position) {
+                        return dealt_with;
+                    }
+                    let claim = Unproved { position, did, wanted, bytes };
+                    return self.line.prove(claim, || frame::sent_at(bytes));
+                }
+            }
+        };
         match &message.body {
             Err(Reject::FrameNotDagCbor | Reject::FrameTooDeep | Reject::FrameTooLarge) => {
                 return self.undecodable(message, bytes);
@@ -85,25 +107,30 @@ impl Relay {
             _ => {}
         }
         // One that says nothing well does not say well where it stands either, and only passes by.
-        if let (Ok(_), Some(seq)) = (&message.body, message.position) {
-            match self.place(seq) {
-                Place::Next => self.suspects.clear(),
-                Place::Known => return self.line.pass_over(None),
-                Place::OutOfOrder => {
-                    self.line.met(Anomaly::OutOfOrder);
-                    return self.line.pass_over(None);
-                }
-                Place::Impossible => {
-                    self.line.met(Anomaly::BadPosition);
-                    return self.line.pass_over(None);
-                }
-                Place::Reset => {
-                    let words = format!("the sequence begins anew at {seq}");
-                    return self.reset(Anomaly::SequenceReset, &words);
-                }
-            }
+        if let (Ok(_), Some(seq)) = (&message.body, message.position)
+            && let Some(dealt_with) = self.out_of_place(seq)
+        {
+            return dealt_with;
         }
         self.line.pass_on(message, || frame::sent_at(bytes))
+    }
+
+    /// Deals with a message that is not the next one; `None` if it is.
+    fn out_of_place(&mut self, seq: u64) -> Option<ControlFlow<Ended>> {
+        match self.place(seq) {
+            Place::Next => {
+                self.suspects.clear();
+                return None;
+            }
+            Place::Known => {}
+            Place::OutOfOrder => self.line.met(Anomaly::OutOfOrder),
+            Place::Impossible => self.line.met(Anomaly::BadPosition),
+            Place::Reset => {
+                let words = format!("the sequence begins anew at {seq}");
+                return Some(self.reset(Anomaly::SequenceReset, &words));
+            }
+        }
+        Some(self.line.pass_over(None))
     }
 
     fn place(&mut self, seq: u64) -> Place {
@@ -181,7 +208,7 @@ impl Relay {
             self.line.met(anomaly);
         }
         self.line.missed(Anomaly::SequenceReset, &words);
-        self.line.begin_anew();
+        self.line.begin_anew()?;
         self.settings.start = Start::Oldest;
         ControlFlow::Break(Ended::Again(words))
     }

@@ -3,13 +3,16 @@
 use tokio_util::sync::CancellationToken;
 
 use super::dump::{Dump, DumpError, Format, Piece};
-use super::outlet::{Outlet, QUIET_MESSAGES_MAX};
+use super::line::Wiring;
+use super::outlet::{Outlet, Unproved, Way};
+use super::prover::{Hold, Unsettled};
 use super::repository::{self, ExportError};
-use super::watch::Watch;
-use crate::codec::claim::Verify;
+use super::window::{Closed, Order};
+use crate::codec::claim::{Claim, Verify};
 use crate::codec::event::{Body, Event, Message};
+use crate::codec::frame::Glance;
 use crate::codec::{Reject, frame, jetstream};
-use crate::delivery::{Progress, Sender};
+use crate::delivery::Progress;
 use crate::tables::keys::SourceKey;
 use crate::tables::rows::Source;
 
@@ -22,11 +25,27 @@ pub enum Ended {
     Stopped,
 }
 
+/// How a dump is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// How much of it.
+    pub verify: Verify,
+    /// How long it waits while nobody can be asked for a key.
+    pub hold: Hold,
+}
+
 /// Reads one dump to its end.
 pub struct Replay {
     dump: Dump,
     outlet: Outlet,
+    manner: Manner,
     cursor: Option<u64>,
+}
+
+/// Why the reading does not go on.
+enum Halt {
+    Stopped,
+    Failed(DumpError),
 }
 
 impl Replay {
@@ -35,73 +54,107 @@ impl Replay {
         mut dump: Dump,
         source: SourceKey,
         stands: Option<&Source>,
-        watch: &Watch,
-        deliveries: &Sender,
+        wiring: &Wiring,
+        manner: Manner,
     ) -> Result<Self, DumpError> {
         let cursor = stands.and_then(|stands| stands.cursor);
         if let Some(stands) = stands.filter(|stands| dump.can_resume() && !stands.finished) {
             dump.skip_to(stands.offset)?;
         }
-        Ok(Self { dump, outlet: Outlet::new(source, watch.clone(), deliveries.clone()), cursor })
+        let read = Progress::Dump { offset: dump.offset(), cursor, finished: false };
+        let way = Way {
+            source,
+            watch: wiring.watch.clone(),
+            prover: wiring.prover.clone(),
+            deliveries: wiring.deliveries.clone(),
+            reporter: None,
+        };
+        let outlet = Outlet::new(way, manner.verify, Order::OfSource, manner.hold, read);
+        Ok(Self { dump, outlet, manner, cursor })
     }
 
     /// Delivers every message that is left.
     pub fn run(mut self, stop: &CancellationToken) -> Result<Ended, DumpError> {
-        if self.dump.format() == Format::Repository {
-            return self.run_export(stop);
-        }
-        let mut buffer = Vec::new();
-        loop {
-            if stop.is_cancelled() {
-                return Ok(Ended::Stopped);
-            }
-            let message = match self.dump.next(&mut buffer)? {
-                Piece::Whole if self.dump.format() == Format::Jetstream && buffer.trim_ascii().is_empty() => {
-                    continue;
-                }
-                Piece::Whole => self.decode(&buffer),
-                Piece::TooLarge => refused(self.too_large()),
-                Piece::Truncated => {
-                    tracing::warn!(
-                        source = %self.outlet.source().name, "the dump ends inside a frame; the rest of it is used"
-                    );
-                    self.take(refused(Reject::TruncatedFrame));
-                    return Ok(self.finish());
-                }
-                Piece::End => return Ok(self.finish()),
-            };
-            let event = self.take(message);
-            let full = self.outlet.gathered() >= QUIET_MESSAGES_MAX;
-            if (event.is_some() || full) && !self.deliver(event, false) {
-                return Ok(Ended::Stopped);
-            }
+        let read = match self.dump.format() {
+            Format::Repository => self.read_export(stop),
+            Format::Frames | Format::Jetstream => self.read_messages(stop),
+        };
+        match read.and_then(|()| self.finish()) {
+            Ok(()) => Ok(Ended::Finished),
+            Err(Halt::Stopped) => Ok(Ended::Stopped),
+            Err(Halt::Failed(error)) => Err(error),
         }
     }
 
-    fn decode(&self, bytes: &[u8]) -> Message {
-        match self.dump.format() {
-            Format::Frames => frame::decode(bytes, self.outlet.watch(), Verify::Off),
-            Format::Jetstream => jetstream::decode(bytes, self.outlet.watch()),
-            Format::Repository => refused(Reject::CarMalformed),
+    fn read_messages(&mut self, stop: &CancellationToken) -> Result<(), Halt> {
+        let mut buffer = Vec::new();
+        loop {
+            if stop.is_cancelled() {
+                return Err(Halt::Stopped);
+            }
+            let message = match self.dump.next(&mut buffer).map_err(Halt::Failed)? {
+                Piece::Whole if self.dump.format() == Format::Jetstream && buffer.trim_ascii().is_empty() => {
+                    continue;
+                }
+                Piece::Whole => match self.decode(&buffer) {
+                    Glance::Settled(message) => message,
+                    Glance::Unproved { position, did, wanted } => {
+                        self.prove(Unproved { position, did, wanted, bytes: &buffer })?;
+                        continue;
+                    }
+                },
+                Piece::TooLarge => refused(self.too_large()),
+                Piece::Truncated => {
+                    tracing::warn!(
+                        source = self.outlet.name(),
+                        "the dump ends inside a frame; the rest of it is used"
+                    );
+                    return self.take(refused(Reject::TruncatedFrame));
+                }
+                Piece::End => return Ok(()),
+            };
+            self.take(message)?;
+        }
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Glance {
+        let watch = self.outlet.watch();
+        match (self.dump.format(), self.manner.verify) {
+            (Format::Frames, Verify::Off) => Glance::Settled(frame::decode(bytes, watch, Verify::Off)),
+            (Format::Frames, Verify::Signature | Verify::Full) => frame::glance(bytes, watch),
+            (Format::Jetstream, _) => Glance::Settled(jetstream::decode(bytes, watch)),
+            (Format::Repository, _) => Glance::Settled(refused(Reject::CarMalformed)),
         }
     }
 
     /// A repository is one message.
-    fn run_export(mut self, stop: &CancellationToken) -> Result<Ended, DumpError> {
+    fn read_export(&mut self, stop: &CancellationToken) -> Result<(), Halt> {
         let watch = self.outlet.watch().clone();
-        let read = self.dump.read_repository(|first, file| repository::read(first, file, &watch, stop))?;
-        let body = match read {
-            Ok(export) => Ok(Body::Event(Event::Export(export))),
-            Err(ExportError::Reject(reject)) => {
-                let source = &self.outlet.source().name;
-                tracing::warn!(%source, reason = reject.reason(), "the export is not used");
-                Err(reject)
-            }
-            Err(ExportError::Io(source)) => return Err(self.dump.failed(source)),
-            Err(ExportError::Stopped) => return Ok(Ended::Stopped),
+        let read = self.dump.read_repository(|first, file| repository::read(first, file, &watch, stop));
+        let proved = match read.map_err(Halt::Failed)? {
+            Ok((export, claim)) => self.prove_signature(&claim)?.map(|()| Body::Event(Event::Export(export))),
+            Err(ExportError::Reject(reject)) => Err(reject),
+            Err(ExportError::Io(source)) => return Err(Halt::Failed(self.dump.failed(source))),
+            Err(ExportError::Stopped) => return Err(Halt::Stopped),
         };
-        let event = self.take(Message::new(None, body));
-        Ok(if self.deliver(event, true) { Ended::Finished } else { Ended::Stopped })
+        if let Err(reject) = &proved {
+            tracing::warn!(source = self.outlet.name(), reason = reject.reason(), "the export is not used");
+        }
+        self.take(Message::new(None, proved))
+    }
+
+    /// Proves the signature of an export.
+    fn prove_signature(&self, claim: &Claim) -> Result<Result<(), Reject>, Halt> {
+        if self.manner.verify == Verify::Off {
+            return Ok(Ok(()));
+        }
+        match self.outlet.prover().prove_now(claim, self.manner.hold) {
+            Ok(()) => Ok(Ok(())),
+            Err(Unsettled::Refused(reject)) => Ok(Err(reject)),
+            Err(Unsettled::Unresolved) => Ok(Err(Reject::IdentityUnresolved)),
+            Err(Unsettled::Stuck(why)) => Err(Halt::Failed(self.dump.unproved(why))),
+            Err(Unsettled::Stopped) => Err(Halt::Stopped),
+        }
     }
 
     fn too_large(&self) -> Reject {
@@ -112,21 +165,37 @@ impl Replay {
         }
     }
 
-    fn take(&mut self, message: Message) -> Option<(u64, Event)> {
+    fn prove(&mut self, unproved: Unproved<'_>) -> Result<(), Halt> {
+        self.cursor = self.cursor.max(Some(unproved.position));
+        let until = self.progress(false);
+        let taken = self.outlet.prove(unproved, until);
+        taken.map_err(|closed| self.halted(closed))
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), Halt> {
         if message.body.is_ok() {
             // A message that says nothing well does not say well where it stands either.
             self.cursor = self.cursor.max(message.position);
         }
-        self.outlet.take(message)
+        let until = self.progress(false);
+        let taken = self.outlet.take(message, until);
+        taken.map_err(|closed| self.halted(closed))
     }
 
-    fn deliver(&mut self, event: Option<(u64, Event)>, finished: bool) -> bool {
-        let progress = Progress::Dump { offset: self.dump.offset(), cursor: self.cursor, finished };
-        self.outlet.deliver(progress, event)
+    fn progress(&self, finished: bool) -> Progress {
+        Progress::Dump { offset: self.dump.offset(), cursor: self.cursor, finished }
     }
 
-    fn finish(mut self) -> Ended {
-        if self.deliver(None, true) { Ended::Finished } else { Ended::Stopped }
+    fn finish(&mut self) -> Result<(), Halt> {
+        let end = self.progress(true);
+        self.outlet.finish(end).map_err(|closed| self.halted(closed))
+    }
+
+    fn halted(&self, closed: Closed) -> Halt {
+        match closed {
+            Closed::Gone => Halt::Stopped,
+            Closed::Stuck(why) => Halt::Failed(self.dump.unproved(why)),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use iroh_car::CarReader;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
+use crate::codec::claim::Claim;
 use crate::codec::commit::SignedCommit;
 use crate::codec::event::{Block, Export, Exported, Interest};
 use crate::codec::limits::{EXPORT_BLOCKS_MAX, EXPORT_RECORD_BYTES_MAX};
@@ -51,16 +52,17 @@ impl From<Reject> for ExportError {
     }
 }
 
-/// Reads an export. `first` gives the bytes front to back, and `file` is the same file.
+/// Reads an export, and what its signature has to prove. `first` gives the bytes front to back, and `file` is the same file.
 pub(super) fn read(
     first: &mut dyn Read,
     file: &File,
     interest: &impl Interest,
     stop: &CancellationToken,
-) -> Result<Export, ExportError> {
+) -> Result<(Export, Claim), ExportError> {
     let (root, places) = find_blocks(first, stop)?;
     let blocks = Blocks { places, file };
-    let commit = SignedCommit::decode(&blocks.get(&root)?)?;
+    let signed = blocks.get(&root)?;
+    let commit = SignedCommit::decode(&signed)?;
     let mut records = Vec::new();
     let mut bytes = 0;
     let leaf = |key: &[u8], cid: &AnyCid| {
@@ -81,7 +83,8 @@ pub(super) fn read(
         Ok(())
     };
     mst::walk(commit.data, |cid| blocks.get(cid), leaf)?;
-    Ok(Export { did: commit.did, rev: commit.rev, data: commit.data, records })
+    let export = Export { did: commit.did.clone(), rev: commit.rev, data: commit.data, records };
+    Ok((export, commit.claim()))
 }
 
 /// The collection and key of a record that is wanted. A key that is no path is nothing that anybody wants.

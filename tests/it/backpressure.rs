@@ -15,7 +15,7 @@ use guestlist::store::Store;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::following::{PATIENCE, impatient, relay_at};
+use crate::following::{PATIENCE, impatient, nobodys_prover, relay_at};
 use crate::frames::{Op, commit, ipld};
 use crate::history::did;
 use crate::host::{Act, Host};
@@ -45,7 +45,8 @@ fn reading_waits_when_nobody_writes_and_goes_on_without_a_loss_when_somebody_doe
     let store = Store::in_memory().unwrap();
     let (sender, deliveries) = queue();
     let board = Board::default();
-    let wiring = Wiring { watch: Watch::load(&store).unwrap(), deliveries: sender, board: board.clone() };
+    let watch = Watch::load(&store).unwrap();
+    let wiring = Wiring { watch, prover: nobodys_prover(), deliveries: sender, board: board.clone() };
     let live = Live::prepare(&Plan::Relay(relay_at(&host)), &store, &wiring).unwrap();
     drop(wiring);
     let stop = CancellationToken::new();

@@ -1,17 +1,22 @@
 //! A live source followed in this process, with a store in memory, and what can be asked of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use guestlist::delivery::queue;
+use guestlist::codec::claim::Verify;
+use guestlist::delivery::{Sender, queue};
 use guestlist::export;
+use guestlist::identity::{Directory, Resolver};
 use guestlist::indexer::Indexer;
 use guestlist::ingest::Wiring;
+use guestlist::ingest::dump::Dump;
 use guestlist::ingest::endpoint::Endpoint;
 use guestlist::ingest::live::{Live, Patience, Plan, Start};
+use guestlist::ingest::prover::{Hold, Prover};
+use guestlist::ingest::replay::{Manner, Replay};
 use guestlist::ingest::watch::Watch;
 use guestlist::ingest::{jetstream, relay};
 use guestlist::sources::{Board, Connection, Status};
@@ -19,6 +24,7 @@ use guestlist::store::Store;
 use guestlist::tables::Sources;
 use guestlist::tables::keys::SourceKey;
 use guestlist::tables::view::ReadRows;
+use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::host::Host;
@@ -38,10 +44,40 @@ pub(crate) fn impatient() -> Patience {
     }
 }
 
+/// A prover that knows nobody and asks nobody.
+pub(crate) fn nobodys_prover() -> Prover {
+    prover(Resolver::offline(Directory::default()))
+}
+
+/// A prover that asks this resolver.
+pub(crate) fn prover(resolver: Resolver) -> Prover {
+    static RUNTIME: LazyLock<Runtime> =
+        LazyLock::new(|| Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap());
+    Prover::start(resolver, RUNTIME.handle().clone(), CancellationToken::new())
+}
+
+/// Reads a dump to its end, unproved, into a queue, which ends with it.
+pub(crate) fn read_unproved(dump: Dump, source: SourceKey, store: &Store, deliveries: Sender) {
+    let wiring = Wiring {
+        watch: Watch::load(store).unwrap(),
+        prover: nobodys_prover(),
+        deliveries,
+        board: Board::default(),
+    };
+    let manner = Manner { verify: Verify::Off, hold: Hold::Forever };
+    Replay::new(dump, source, None, &wiring, manner).unwrap().run(&CancellationToken::new()).unwrap();
+}
+
 /// A relay that is followed from its oldest message.
 pub(crate) fn relay_at(host: &Host) -> relay::Settings {
     let endpoint = Endpoint::parse(&host.url()).unwrap();
-    relay::Settings { endpoint, start: Start::Oldest, on_reset: relay::OnReset::Stop }
+    relay::Settings {
+        endpoint,
+        verify: Verify::Off,
+        hold: Duration::from_secs(60),
+        start: Start::Oldest,
+        on_reset: relay::OnReset::Stop,
+    }
 }
 
 /// A Jetstream that is followed from its oldest message, without compression.
@@ -70,12 +106,18 @@ impl Following {
         Self::all(&Store::in_memory().unwrap(), &[plan], &impatient())
     }
 
-    /// Follows sources into a store.
+    /// Follows sources into a store, unproved.
     pub(crate) fn all(store: &Store, plans: &[Plan], patience: &Patience) -> Self {
+        Self::proving(store, plans, patience, nobodys_prover())
+    }
+
+    /// Follows sources into a store, proved as they say.
+    pub(crate) fn proving(store: &Store, plans: &[Plan], patience: &Patience, prover: Prover) -> Self {
         let (sender, deliveries) = queue();
         let board = Board::default();
         board.complete();
-        let wiring = Wiring { watch: Watch::load(store).unwrap(), deliveries: sender, board: board.clone() };
+        let watch = Watch::load(store).unwrap();
+        let wiring = Wiring { watch, prover, deliveries: sender, board: board.clone() };
         let live: Vec<Live> = plans.iter().map(|plan| Live::prepare(plan, store, &wiring).unwrap()).collect();
         drop(wiring);
         let stop = CancellationToken::new();

@@ -44,13 +44,7 @@ pub(crate) struct Pair {
 impl Pair {
     /// Whose repository or account it is about.
     pub(crate) fn did(&self) -> &Did {
-        match &self.real {
-            event::Event::Commit(commit) => &commit.did,
-            event::Event::Sync(sync) => &sync.did,
-            event::Event::Account(account) => &account.did,
-            event::Event::Identity(did) => did,
-            event::Event::Export(export) => &export.did,
-        }
+        self.real.did()
     }
 }
 

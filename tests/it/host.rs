@@ -26,6 +26,8 @@ pub(crate) enum Act {
     Text(String),
     /// Sends bytes that are no WebSocket frame.
     Garbage(Vec<u8>),
+    /// Sends nothing for so long.
+    Pause(Duration),
     /// Counts, when everything before it was taken by the kernel at least.
     Count(Arc<AtomicUsize>),
     /// Closes the stream with a code.
@@ -203,6 +205,10 @@ async fn perform(socket: &mut WebSocketStream<TcpStream>, act: Act, pings: &Mute
         Act::Binary(bytes) => socket.send(Message::binary(bytes)).await.ok(),
         Act::Text(text) => socket.send(Message::text(text)).await.ok(),
         Act::Garbage(bytes) => socket.get_mut().write_all(&bytes).await.ok(),
+        Act::Pause(time) => {
+            tokio::time::sleep(time).await;
+            Some(())
+        }
         Act::Count(sent) => {
             sent.fetch_add(1, Ordering::AcqRel);
             Some(())

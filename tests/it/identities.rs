@@ -100,7 +100,7 @@ fn a_daemon_asks_the_directory_in_the_background_and_shows_what_it_says() {
     let config = dir.path().join("guestlist.toml");
     let text = format!(
         "data_dir = {:?}\n[http]\nbind = \"127.0.0.1:0\"\n[identity]\nplc_url = \"http://{plc}\"\n\
-         [[source]]\nkind = \"replay\"\npath = {:?}\n",
+         [[source]]\nkind = \"replay\"\npath = {:?}\nverify = \"off\"\n",
         dir.path().join("data"),
         recording("small-pds0.frames"),
     );

@@ -14,7 +14,7 @@ use tempfile::tempdir;
 
 use crate::following::PATIENCE;
 use crate::harness::{check, digest, dump, guestlist, recording, replay};
-use crate::host::{Act, Host};
+use crate::host::{Act, Host, after_cursor};
 use crate::jetstreams::as_jetstream;
 use crate::relays::numbered;
 use crate::serving::{Daemon, begin, get, signal, wait};
@@ -25,8 +25,9 @@ fn following(dir: &Path, kind: &str, host: &Host) -> Command {
     let start = if kind == "relay" { "" } else { "start = \"oldest\"\n" };
     let text = format!(
         "data_dir = {:?}\n[http]\nbind = \"127.0.0.1:0\"\n[limits]\nbatch_events = 5\n[live]\nretry_ms = 10\n\
-         [[source]]\nkind = {kind:?}\nurl = {:?}\n{start}",
+         [identity]\nidentities = [{:?}]\n[[source]]\nkind = {kind:?}\nurl = {:?}\n{start}",
         dir.join("data"),
+        recording("medium.dids.jsonl"),
         host.url(),
     );
     std::fs::write(&config, text).unwrap();
@@ -109,7 +110,17 @@ fn a_daemon_that_follows_jetstream_and_is_killed_goes_on_to_the_same_digest() {
 #[test]
 fn a_daemon_that_is_told_to_stop_has_stored_exactly_what_its_cursor_says() {
     let frames = numbered("medium.frames.zst");
-    let host = Host::of(frames.clone());
+    // Slowly, so that a stop comes in the middle of it.
+    let slow = frames.clone();
+    let host = Host::start(move |asked| {
+        let acts = after_cursor(&slow, asked.cursor().unwrap());
+        let mut acts: Vec<Act> = acts
+            .chunks(50)
+            .flat_map(|some| [some, &[Act::Pause(Duration::from_millis(5))]].concat())
+            .collect();
+        acts.push(Act::Stay);
+        acts
+    });
     let mut in_the_middle = 0;
     for patience in [20, 60, 150, 400] {
         let dir = tempdir().unwrap();

@@ -3,7 +3,7 @@
 use guestlist::check::check;
 use guestlist::codec::event::{Account, Block, Commit, Event, Op, Origin, Proof, Write};
 use guestlist::codec::json;
-use guestlist::delivery::{Delivery, Progress, Tally, queue};
+use guestlist::delivery::{Delivery, Placed, Progress, Tally, queue};
 use guestlist::filing;
 use guestlist::http::explain;
 use guestlist::identity::Resolver;
@@ -108,7 +108,7 @@ impl World {
                     let source =
                         SourceKey { kind: "replay".into(), name: "told".into(), fingerprint: String::new() };
                     let progress = Progress::Dump { offset: seq, cursor: Some(seq), finished: false };
-                    let event = Some((seq, event));
+                    let event = Some(Placed { position: seq, offset: seq, event });
                     sender.send(Delivery { source, progress, tally: Tally::default(), event }).unwrap();
                 }
             });

@@ -3,6 +3,8 @@
 //! Two PDSes play a scenario, with a migration between them, while they are recorded and followed by a daemon
 //! that is killed again and again. In the end its digest is that of a replay of the recordings.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,9 +14,10 @@ use guestlist::codec::frame::decode_strictly;
 use serde_json::Value;
 use tempfile::tempdir;
 
-use crate::harness::{check, digest, frames, guestlist, replay};
+use crate::harness::{check, digest, frames, guestlist, summary};
+use crate::names::name_server;
 use crate::relays::Nothing;
-use crate::serving::{begin, get, signal, wait};
+use crate::serving::{Daemon, begin, get, signal, wait};
 
 /// Long after a scenario should be over, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -50,6 +53,41 @@ fn last_of(path: &Path) -> Option<u64> {
     frames.iter().filter_map(|frame| decode_strictly(frame, &Nothing, Verify::Off).position).max()
 }
 
+/// What the network says of a handle, as `/.well-known/atproto-did` has it.
+fn did_of(control: &str, handle: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(control).ok()?;
+    let request =
+        format!("GET /.well-known/atproto-did HTTP/1.1\r\nHost: {handle}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let did = answer.starts_with("HTTP/1.1 200").then(|| answer.find("did:")).flatten()?;
+    let did: String = answer[did..].chars().take_while(|it| !it.is_whitespace()).collect();
+    Some(format!("did={did}"))
+}
+
+/// Asserts that the daemon finds every account by the handle that it has in the end, and by no other.
+fn assert_handles_hold(daemon: &Daemon, people: &str) {
+    let mut found = 0;
+    for line in std::fs::read_to_string(people).unwrap().lines() {
+        let person: Value = serde_json::from_str(line).unwrap();
+        let Some(handle) = person["doc"]["alsoKnownAs"][0].as_str().and_then(|it| it.strip_prefix("at://"))
+        else {
+            continue;
+        };
+        let path = format!("/xrpc/app.guestlist.listActorRounds?actor={handle}");
+        let (status, _, answer) = get(&daemon.address, &path);
+        // A handle of an account that is gone leads nowhere.
+        if status == 200 {
+            assert_eq!(answer["actor"], person["did"], "{handle}");
+            found += 1;
+        }
+        let old = format!("/xrpc/app.guestlist.listActorRounds?actor=old-{handle}");
+        assert_eq!(get(&daemon.address, &old).0, 400);
+    }
+    assert!(found > 5, "{found} handles");
+}
+
 #[test]
 fn real_pdses_are_followed_through_kills_to_the_digest_of_their_recordings() {
     let Ok(folder) = std::env::var("GUESTLIST_NETBOX") else { return };
@@ -72,11 +110,24 @@ fn real_pdses_are_followed_through_kills_to_the_digest_of_their_recordings() {
 
     let sources: String =
         urls.iter().map(|url| format!("[[source]]\nkind = \"relay\"\nurl = {url:?}\n")).collect();
-    let config = format!("data_dir = {:?}\n[http]\nbind = \"127.0.0.1:0\"\n{sources}", at("store"));
+    let control = network["control"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+    let dns = {
+        let control = control.clone();
+        name_server(move |name| did_of(&control, name.strip_prefix("_atproto.")?))
+    };
+    let config = format!(
+        "data_dir = {:?}\n[http]\nbind = \"127.0.0.1:0\"\n[identity]\nplc_url = {}\ndns = [\"{dns}\"]\n\
+         allow_private_networks = true\n{sources}",
+        at("store"),
+        network["plc"],
+    );
     std::fs::write(at("guestlist.toml"), config).unwrap();
     let serve = || {
         let mut command = guestlist();
-        command.args(["serve", "--config"]).arg(at("guestlist.toml"));
+        command
+            .args(["serve", "--config"])
+            .arg(at("guestlist.toml"))
+            .env_remove("GUESTLIST_IDENTITY__NETWORK");
         command
     };
     let mut scenario = netbox(&folder, &["scenario", "builtin", "--net", &net]).spawn().unwrap();
@@ -108,9 +159,15 @@ fn real_pdses_are_followed_through_kills_to_the_digest_of_their_recordings() {
         cursors.sort_unstable();
         cursors == lasts
     });
+    assert_handles_hold(&daemon, &text(&at("recorded.dids.jsonl")));
     signal(&daemon.process, "TERM");
     assert!(wait(&mut daemon.process).success());
-    let summary = replay(&at("replayed"), &recordings, &[]);
+    let mut replay = guestlist();
+    replay.args(["replay", "--data-dir"]).arg(at("replayed"));
+    replay.arg("--identities").arg(at("recorded.dids.jsonl")).args(&recordings);
+    let output = replay.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let summary = summary(&output);
     assert_eq!(summary["rejected"], serde_json::json!({}));
     assert_eq!(summary["digest"], digest(&at("store")).as_str(), "after {kills} kills");
     check(&at("store"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use guestlist::codec::event::{self, Block, Commit, Event, Op, Origin, Write};
 use guestlist::codec::json;
-use guestlist::delivery::{Delivery, Progress, Tally, queue};
+use guestlist::delivery::{Delivery, Placed, Progress, Tally, queue};
 use guestlist::filing;
 use guestlist::indexer::{Indexer, Turn, standing_of};
 use guestlist::store::Store;
@@ -40,7 +40,7 @@ fn event(rev: u64) -> Event {
 
 fn delivery(offset: u64, cursor: u64, finished: bool, event: Option<Event>) -> Delivery {
     let progress = Progress::Dump { offset, cursor: Some(cursor), finished };
-    let event = event.map(|event| (cursor, event));
+    let event = event.map(|event| Placed { position: cursor, offset, event });
     Delivery { source: some(), progress, tally: Tally::default(), event }
 }
 

@@ -1,7 +1,7 @@
 //! The program against the model, over random histories.
 
 use guestlist::check::check;
-use guestlist::delivery::{Delivery, Progress, Tally, queue};
+use guestlist::delivery::{Delivery, Placed, Progress, Tally, queue};
 use guestlist::export;
 use guestlist::indexer::Indexer;
 use guestlist::store::Store;
@@ -60,7 +60,7 @@ fn index<'a>(store: &Store, pairs: impl Iterator<Item = &'a Pair>, batch_events:
             fingerprint: "1-0".to_owned(),
         };
         let progress = Progress::Dump { offset, cursor: Some(pair.position), finished: false };
-        let event = Some((pair.position, pair.real.clone()));
+        let event = Some(Placed { position: pair.position, offset, event: pair.real.clone() });
         sender.send(Delivery { source, progress, tally: Tally::default(), event }).unwrap();
     }
     drop(sender);

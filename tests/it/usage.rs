@@ -164,7 +164,10 @@ fn a_variable_that_names_no_setting_is_78() {
     }
     let dir = tempdir().unwrap();
     let mut replay = guestlist();
-    replay.args(["replay", "--data-dir"]).arg(dir.path()).arg(recording("small-pds0.frames"));
+    replay
+        .args(["replay", "--verify", "off", "--data-dir"])
+        .arg(dir.path())
+        .arg(recording("small-pds0.frames"));
     assert_refused(replay.env("GUESTLIST_TELEMETRY__LOG", "info,=,["), CONFIG, &["telemetry.log"]);
 }
 
@@ -182,7 +185,8 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     assert!(said.contains("\"from-outside\"") && said.contains("batch_events = 7"), "{said}");
     let data_dir = dir.path().join("from-a-flag");
     let mut replay = guestlist();
-    replay.current_dir(dir.path()).arg("replay").arg("--config").arg(&file).arg("--data-dir").arg(&data_dir);
+    replay.current_dir(dir.path()).args(["replay", "--verify", "off", "--config"]).arg(&file);
+    replay.arg("--data-dir").arg(&data_dir);
     let output = replay
         .env("GUESTLIST_DATA_DIR", "from-outside")
         .arg(recording("small-pds0.frames"))
@@ -201,7 +205,7 @@ fn a_dump_that_cannot_be_read_is_1_and_named() {
     let dir = tempdir().unwrap();
     let refuses = |path: &Path, words: &[&str]| {
         let mut replay = guestlist();
-        replay.args(["replay", "--data-dir"]).arg(dir.path().join("data")).arg(path);
+        replay.args(["replay", "--verify", "off", "--data-dir"]).arg(dir.path().join("data")).arg(path);
         assert_refused(&mut replay, FAILED, words);
     };
     refuses(&dir.path().join("nowhere.frames"), &["nowhere.frames"]);
@@ -226,7 +230,10 @@ fn a_dump_that_cannot_be_read_is_1_and_named() {
 fn a_dump_that_cannot_be_read_is_found_out_before_any_is() {
     let dir = tempdir().unwrap();
     let mut command = guestlist();
-    command.args(["replay", "--data-dir"]).arg(dir.path()).arg(recording("small-pds0.frames"));
+    command
+        .args(["replay", "--verify", "off", "--data-dir"])
+        .arg(dir.path())
+        .arg(recording("small-pds0.frames"));
     assert_refused(command.arg("/nowhere.frames"), FAILED, &["/nowhere.frames"]);
     assert_eq!(export(dir.path()), "");
 }
@@ -237,7 +244,11 @@ fn identities_that_cannot_be_read_are_1_and_named() {
     let bad = write(dir.path(), "bad.dids.jsonl", "{\"doc\":");
     for path in [bad, dir.path().join("nowhere.dids.jsonl")] {
         let mut replay = guestlist();
-        replay.args(["replay", "--data-dir"]).arg(dir.path().join("data")).arg("--identities").arg(&path);
+        replay
+            .args(["replay", "--verify", "off", "--data-dir"])
+            .arg(dir.path().join("data"))
+            .arg("--identities")
+            .arg(&path);
         let name = path.file_name().unwrap().to_str().unwrap();
         assert_refused(replay.arg(recording("small-pds0.frames")), FAILED, &[name]);
     }
@@ -273,7 +284,10 @@ fn a_store_that_is_in_use_is_1_and_named() {
         assert_refused(guestlist().args([command, "--data-dir"]).arg(dir.path()), FAILED, &words);
     }
     let mut replay = guestlist();
-    replay.args(["replay", "--data-dir"]).arg(dir.path()).arg(recording("small-pds0.frames"));
+    replay
+        .args(["replay", "--verify", "off", "--data-dir"])
+        .arg(dir.path())
+        .arg(recording("small-pds0.frames"));
     assert_refused(&mut replay, FAILED, &words);
     drop(store);
 }
@@ -301,7 +315,10 @@ fn a_store_of_another_version_is_1_and_both_versions_are_named() {
             assert_refused(guestlist().args([command, "--data-dir"]).arg(copy.path()), FAILED, &words);
         }
         let mut replay = guestlist();
-        replay.args(["replay", "--data-dir"]).arg(copy.path()).arg(recording("small-pds0.frames"));
+        replay
+            .args(["replay", "--verify", "off", "--data-dir"])
+            .arg(copy.path())
+            .arg(recording("small-pds0.frames"));
         assert_refused(&mut replay, FAILED, &words);
     }
 }
@@ -312,7 +329,10 @@ fn a_data_directory_that_cannot_be_made_is_1_and_named() {
     let file = write(dir.path(), "file", "in the way");
     for data_dir in [file.clone(), file.join("below")] {
         let mut replay = guestlist();
-        replay.args(["replay", "--data-dir"]).arg(&data_dir).arg(recording("small-pds0.frames"));
+        replay
+            .args(["replay", "--verify", "off", "--data-dir"])
+            .arg(&data_dir)
+            .arg(recording("small-pds0.frames"));
         assert_refused(&mut replay, FAILED, &[data_dir.to_str().unwrap()]);
         assert_refused(
             guestlist().args(["digest", "--data-dir"]).arg(&data_dir),
@@ -358,7 +378,7 @@ fn standard_input_is_a_dump_of_either_kind_and_may_be_empty() {
         let input = write(dir.path(), "input", "");
         fs::write(&input, content).unwrap();
         let mut replay = guestlist();
-        replay.args(["replay", "--data-dir"]).arg(dir.path().join("data")).arg("-");
+        replay.args(["replay", "--verify", "off", "--data-dir"]).arg(dir.path().join("data")).arg("-");
         let output = replay.stdin(fs::File::open(input).unwrap()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         summary(&output)
@@ -429,7 +449,9 @@ fn a_full_disk_is_1_and_with_more_room_the_replay_goes_on() {
         };
         let run = || {
             let mut command = guestlist();
-            command.args(["replay", "--batch", "50", "--data-dir"]).arg(disk.0.path().join("data"));
+            command
+                .args(["replay", "--verify", "off", "--batch", "50", "--data-dir"])
+                .arg(disk.0.path().join("data"));
             command.arg(recording("medium.frames.zst"));
             output_in_time(&mut command)
         };

@@ -168,7 +168,7 @@ fn any_link() -> Ipld {
 }
 
 /// What a frame is refused for once it is altered; `None` where the alteration does not apply to it.
-type Alteration = (&'static str, fn(&mut Opened) -> Option<()>, &'static [Reject]);
+pub(crate) type Alteration = (&'static str, fn(&mut Opened) -> Option<()>, &'static [Reject]);
 
 fn record_of(frame: &mut Opened) -> Option<Cid> {
     match frame.op(0).get("cid") {
@@ -182,7 +182,7 @@ fn set(frame: &mut Opened, field: &str, value: Ipld) -> Option<()> {
     Some(())
 }
 
-const ALTERATIONS: &[Alteration] = &[
+pub(crate) const ALTERATIONS: &[Alteration] = &[
     (
         "another CID of the record",
         |frame| record_of(frame).map(|_| drop(frame.op(0).insert("cid".to_owned(), any_link()))),

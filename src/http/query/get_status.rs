@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
+use crate::delivery::Outcomes;
 use crate::filing::totals;
 use crate::http::answer::{Call, VERSION};
 use crate::http::error::Failure;
@@ -51,6 +52,7 @@ struct LiveView {
     reconnects: u64,
     missed_windows: u64,
     anomalies: Vec<NameCount>,
+    verification: Vec<NameCount>,
     rejected: Vec<NameCount>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
@@ -123,6 +125,13 @@ fn view(key: SourceKey, source: Option<&Source>, status: Option<SourceStatus>, n
     }
 }
 
+/// What proving showed, beside what was rejected.
+fn verification(outcomes: Outcomes) -> Vec<NameCount> {
+    let Outcomes { proved, legacy, old, discontinuous } = outcomes;
+    let all = [("proved", proved), ("legacy", legacy), ("old", old), ("discontinuous", discontinuous)];
+    all.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| NameCount { name, count }).collect()
+}
+
 fn live(status: SourceStatus, now: i64) -> LiveView {
     LiveView {
         lag_seconds: status.lag_seconds(now),
@@ -134,6 +143,7 @@ fn live(status: SourceStatus, now: i64) -> LiveView {
             .into_iter()
             .map(|(it, count)| NameCount { name: it.name(), count })
             .collect(),
+        verification: verification(status.outcomes),
         rejected: status
             .rejected
             .into_iter()
