@@ -98,8 +98,10 @@ fn a_replay_killed_at_random_moments_goes_on_to_the_same_digest() {
     let mut dice = Dice(7);
     for _ in 0..40 {
         let mut process = guestlist()
-            .args(["replay", "--verify", "off", "--batch", "5", "--data-dir"])
+            .args(["replay", "--batch", "5", "--data-dir"])
             .arg(dir.path())
+            .arg("--identities")
+            .arg(recording("medium.dids.jsonl"))
             .arg(recording("medium.frames.zst"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -127,8 +129,10 @@ fn an_interrupted_replay_resumes_where_it_stopped() {
     for patience in [10, 20, 40, 80, 160] {
         let dir = tempdir().unwrap();
         let mut process = guestlist()
-            .args(["replay", "--verify", "off", "--batch", "3", "--data-dir"])
+            .args(["replay", "--batch", "3", "--data-dir"])
             .arg(dir.path())
+            .arg("--identities")
+            .arg(recording("medium.dids.jsonl"))
             .arg(recording("medium.frames.zst"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -175,8 +179,10 @@ fn plain_and_compressed_and_standard_input_are_the_same_dump() {
     for input in [path, recording("medium.frames.zst")] {
         let store = tempdir().unwrap();
         let output = guestlist()
-            .args(["replay", "--verify", "off", "--data-dir"])
+            .args(["replay", "--data-dir"])
             .arg(store.path())
+            .arg("--identities")
+            .arg(recording("medium.dids.jsonl"))
             .arg("-")
             .stdin(std::fs::File::open(input).unwrap())
             .output()
