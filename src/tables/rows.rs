@@ -53,7 +53,8 @@ pub struct Source {
     pub id: u32,
     /// How far it was applied in the run that was the last: bytes of a dump, after decompression.
     pub offset: u64,
-    /// How far it was applied in any run. What lies before this was decided once, and is not decided again.
+    /// How far it was applied in any run, up to the first message of a dump that could not be decided for want of a
+    /// key. What lies before this was decided once, and is not decided again.
     pub high_water: u64,
     /// The greatest `seq` or `time_us` that was applied.
     pub cursor: Option<u64>,

@@ -265,3 +265,34 @@ fn an_account_that_is_hidden_while_its_commits_come_hides_them_with_proof_too() 
     assert_eq!(replayed.rejected(), &json!({}));
     assert_eq!((&replayed.summary["applied"], &replayed.summary["skipped"]), (&json!(20), &json!(20)));
 }
+
+#[test]
+fn what_nobody_had_the_key_of_is_taken_when_the_dump_is_given_again_with_it() {
+    let dir = tempdir().unwrap();
+    let config = dir.path().join("guestlist.toml");
+    std::fs::write(&config, "[identity]\nnetwork = false\n").unwrap();
+    let run = |documents: Option<&Path>, data: &str| {
+        let mut command = guestlist();
+        command.arg("replay").arg("--config").arg(&config).arg("--data-dir").arg(dir.path().join(data));
+        if let Some(documents) = documents {
+            command.arg("--identities").arg(documents);
+        }
+        let output = command.arg(recording("small-pds0.frames")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        summary(&output)
+    };
+    let all = recording("small.dids.jsonl");
+    // One person is left out.
+    let some = dir.path().join("some.dids.jsonl");
+    let lines = std::fs::read_to_string(&all).unwrap();
+    std::fs::write(&some, lines.lines().skip(1).collect::<Vec<_>>().join("\n")).unwrap();
+    let expected = run(Some(&all), "expected");
+    for first in [None, Some(some.as_path())] {
+        let data = if first.is_some() { "some" } else { "none" };
+        assert!(run(first, data)["rejected"]["identity-unresolved"].as_u64() > Some(0));
+        let again = run(Some(&all), data);
+        assert_eq!((&again["rejected"], &again["digest"]), (&json!({}), &expected["digest"]), "{data}");
+        let once_more = run(Some(&all), data);
+        assert_eq!((&once_more["applied"], &once_more["digest"]), (&json!(0), &expected["digest"]), "{data}");
+    }
+}
