@@ -17,10 +17,9 @@ use super::backoff::Backoff;
 use super::line::{now, refuse_the_future};
 use super::live::random;
 use super::seldom::Seldom;
-use super::watch::Watch;
+use super::watch::{Expected, Watch};
 use super::window::{Proved, Ticket, Window};
 use crate::codec::claim::{Claim, Verify};
-use crate::codec::event::Body;
 use crate::codec::{Reject, frame};
 use crate::identity::{Resolver, Unproved, Unresolved};
 use crate::syntax::Did;
@@ -54,6 +53,8 @@ pub(super) struct Evidence {
     pub(super) bytes: Box<[u8]>,
     /// What is wanted.
     pub(super) watch: Watch,
+    /// It changes something that is wanted.
+    pub(super) expected: Option<Expected>,
     /// How much is to be proved.
     pub(super) verify: Verify,
     /// How long it may wait.
@@ -149,11 +150,13 @@ impl Shared {
                 Unresolved::Busy if !matches!(hold, Hold::GiveUpAfter(_)) => begun = Instant::now(),
                 Unresolved::Busy | Unresolved::Directory(_) => {}
             };
-            let wait = backoff.next(random());
-            let is_over = |limit: Duration| begun.elapsed() + wait > limit;
+            let left = match hold {
+                Hold::GiveUpAfter(limit) | Hold::StopAfter(limit) => limit.saturating_sub(begun.elapsed()),
+                Hold::Forever => Duration::MAX,
+            };
             match hold {
-                Hold::GiveUpAfter(limit) if is_over(limit) => return Err(Unsettled::Unresolved),
-                Hold::StopAfter(limit) if is_over(limit) => {
+                Hold::GiveUpAfter(_) if left.is_zero() => return Err(Unsettled::Unresolved),
+                Hold::StopAfter(_) if left.is_zero() => {
                     return Err(Unsettled::Stuck(format!(
                         "the key of {} is not to be had: {why}",
                         claim.did
@@ -162,7 +165,7 @@ impl Shared {
                 Hold::GiveUpAfter(_) | Hold::StopAfter(_) | Hold::Forever => self.say(&claim.did, &why),
             }
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(backoff.next(random()).min(left)) => {}
                 () = self.stop.cancelled() => return Err(Unsettled::Stopped),
             }
         }
@@ -177,7 +180,7 @@ impl Shared {
     }
 }
 
-/// Ends the process when a worker panics: what it worked on would be waited for in vain, and nobody would know.
+/// Ends the process when who proves panics: what it worked on would be waited for in vain, and nobody would know.
 struct Alarm;
 
 impl Drop for Alarm {
@@ -218,7 +221,7 @@ fn work(shared: &Weak<Shared>, todo: &Mutex<Receiver<Job>>) {
 }
 
 fn prove(shared: &Arc<Shared>, evidence: Evidence) {
-    let Evidence { window, ticket, bytes, watch, verify, hold } = evidence;
+    let Evidence { window, ticket, bytes, watch, expected, verify, hold } = evidence;
     let live = matches!(hold, Hold::GiveUpAfter(_));
     let message = frame::decode_strictly(&bytes, &watch, verify);
     drop(bytes);
@@ -228,31 +231,40 @@ fn prove(shared: &Arc<Shared>, evidence: Evidence) {
             match (Arc::clone(&shared.waiting).try_acquire_owned(), live) {
                 (Err(_), true) => window.finish(ticket, Proved::Unresolved(claim.did)),
                 (room, _) => {
-                    window.park(ticket);
-                    let waiting = Waiting { window, ticket, body, claim, hold, _room: room.ok() };
+                    window.park(ticket, body);
+                    let waiting = Waiting { window, ticket, claim, expected, hold, _room: room.ok() };
                     shared.runtime.spawn(waiting.wait(Arc::clone(shared)));
                 }
             }
         }
-        (body, _) => window.finish(ticket, Proved::Message(body)),
+        (body, _) => {
+            if body.is_ok() {
+                expected.iter().for_each(Expected::confirm);
+            }
+            window.finish(ticket, Proved::Message(body));
+        }
     }
 }
 
-/// A message that waits for a key.
+/// A message that waits for a key. What it says waits in the window, which may give it up.
 struct Waiting {
     window: Window,
     ticket: Ticket,
-    body: Body,
     claim: Claim,
+    expected: Option<Expected>,
     hold: Hold,
     _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
     async fn wait(self, shared: Arc<Shared>) {
-        let Self { window, ticket, body, claim, hold, .. } = self;
+        let _alarm = Alarm;
+        let Self { window, ticket, claim, expected, hold, _room } = self;
         let proved = match shared.settle(&claim, hold).await {
-            Ok(()) => Proved::Message(Ok(body)),
+            Ok(()) => {
+                expected.iter().for_each(Expected::confirm);
+                Proved::Parked
+            }
             Err(Unsettled::Refused(reject)) => Proved::Message(Err(reject)),
             Err(Unsettled::Unresolved) => Proved::Unresolved(claim.did),
             Err(Unsettled::Stuck(why)) => Proved::Stuck(why),
