@@ -221,7 +221,7 @@ fn advance(source: &mut Source, delivery: &Delivery) {
             // dump is replayed: somebody may have the key by then.
             let misses =
                 delivery.event.as_ref().is_some_and(|placed| matches!(placed.event, Event::Missed(_)));
-            let is_from_start = offset < source.offset;
+            let is_from_start = source.finished || offset < source.offset;
             if !misses && (is_from_start || source.offset <= source.high_water) {
                 source.high_water = source.high_water.max(offset);
             }

@@ -145,7 +145,11 @@ impl Outlet {
                 self.prover.forget(did);
                 false
             }
-            Event::Sync(_) | Event::Account(_) | Event::Missed(_) => false,
+            Event::Missed(_) => {
+                self.refuse(Reject::IdentityUnresolved);
+                false
+            }
+            Event::Sync(_) | Event::Account(_) => false,
         };
         if wanted {
             self.watch.add(event.did());

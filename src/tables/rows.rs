@@ -62,6 +62,13 @@ pub struct Source {
     pub finished: bool,
 }
 
+impl Source {
+    /// Whether a dump was read to its end, and everything in it was decided.
+    pub fn is_decided(&self) -> bool {
+        self.finished && self.offset <= self.high_water
+    }
+}
+
 /// What is known of an account and its repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
