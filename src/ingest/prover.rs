@@ -24,8 +24,9 @@ use crate::codec::{Reject, frame};
 use crate::identity::{Resolver, Unproved, Unresolved};
 use crate::syntax::Did;
 
-/// Messages that wait for the network at a time, over all sources. Beyond it one that would have to is given up:
-/// its repository is marked, and nothing else stands still.
+/// Messages that wait for the directory of `did:plc` at a time, over all sources, and as many for hosts of `did:web`:
+/// anybody may have slow ones. Beyond it one that would have to wait is given up: its repository is marked, and
+/// nothing else stands still.
 const WAITING_MAX: usize = 2048;
 
 /// Between two attempts to find out a key.
@@ -77,7 +78,8 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     resolver: Resolver,
     runtime: Handle,
-    waiting: Arc<Semaphore>,
+    for_directory: Arc<Semaphore>,
+    for_hosts: Arc<Semaphore>,
     said: Mutex<Seldom>,
     stop: CancellationToken,
 }
@@ -86,9 +88,9 @@ impl Prover {
     /// Starts a thread a core. What waits for the network does so on `runtime`, until `stop`.
     pub fn start(resolver: Resolver, runtime: Handle, stop: CancellationToken) -> Self {
         let (jobs, todo) = mpsc::channel();
-        let waiting = Arc::new(Semaphore::new(WAITING_MAX));
+        let [for_directory, for_hosts] = [(); 2].map(|()| Arc::new(Semaphore::new(WAITING_MAX)));
         let said = Mutex::default();
-        let shared = Arc::new(Shared { jobs, resolver, runtime, waiting, said, stop });
+        let shared = Arc::new(Shared { jobs, resolver, runtime, for_directory, for_hosts, said, stop });
         let todo = Arc::new(Mutex::new(todo));
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             let (shared, todo) = (Arc::downgrade(&shared), Arc::clone(&todo));
@@ -123,6 +125,13 @@ impl Shared {
     fn send(&self, job: Job) {
         // The workers go last: there is always one to take it.
         let _ = self.jobs.send(job);
+    }
+
+    /// A place to wait for this account's key, if there is one left.
+    fn place_to_wait(&self, did: &Did) -> Option<OwnedSemaphorePermit> {
+        let is_plc = did.as_str().starts_with("did:plc:");
+        let places = if is_plc { &self.for_directory } else { &self.for_hosts };
+        Arc::clone(places).try_acquire_owned().ok()
     }
 
     /// Proves a claim with the help of the network, for as long as it may wait.
@@ -228,11 +237,11 @@ fn prove(shared: &Arc<Shared>, evidence: Evidence) {
     let message = if live { refuse_the_future(message, now()) } else { message };
     match (message.body, message.claim) {
         (Ok(body), Some(claim)) if !shared.resolver.proves(&claim) => {
-            match (Arc::clone(&shared.waiting).try_acquire_owned(), live) {
-                (Err(_), true) => window.finish(ticket, Proved::Unresolved(claim.did)),
-                (room, _) => {
+            match (shared.place_to_wait(&claim.did), live) {
+                (None, true) => window.finish(ticket, Proved::Unresolved(claim.did)),
+                (place, _) => {
                     window.park(ticket, body);
-                    let waiting = Waiting { window, ticket, claim, expected, hold, _room: room.ok() };
+                    let waiting = Waiting { window, ticket, claim, expected, hold, _place: place };
                     shared.runtime.spawn(waiting.wait(Arc::clone(shared)));
                 }
             }
@@ -253,13 +262,13 @@ struct Waiting {
     claim: Claim,
     expected: Option<Expected>,
     hold: Hold,
-    _room: Option<OwnedSemaphorePermit>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
     async fn wait(self, shared: Arc<Shared>) {
         let _alarm = Alarm;
-        let Self { window, ticket, claim, expected, hold, _room } = self;
+        let Self { window, ticket, claim, expected, hold, _place } = self;
         let proved = match shared.settle(&claim, hold).await {
             Ok(()) => {
                 expected.iter().for_each(Expected::confirm);
