@@ -141,7 +141,7 @@ impl Indexer {
                 }
                 let commit = |placed: &Placed| matches!(placed.event, Event::Commit(_) | Event::Export(_));
                 tally.skipped += u64::from(repeats && delivery.event.as_ref().is_some_and(commit));
-                advance(source, delivery.progress);
+                advance(source, delivery);
             }
             for (key, source) in &self.sources {
                 rows.put::<Sources>(key, source);
@@ -214,11 +214,18 @@ fn repeats(source: &Source, delivery: &Delivery) -> bool {
     }
 }
 
-fn advance(source: &mut Source, progress: Progress) {
-    match progress {
+fn advance(source: &mut Source, delivery: &Delivery) {
+    match delivery.progress {
         Progress::Dump { offset, cursor, finished } => {
+            // From the first message on that could not be decided for want of a key, all are decided again when the
+            // dump is replayed: somebody may have the key by then.
+            let misses =
+                delivery.event.as_ref().is_some_and(|placed| matches!(placed.event, Event::Missed(_)));
+            let is_from_start = source.finished || offset < source.offset;
+            if !misses && (is_from_start || source.offset <= source.high_water) {
+                source.high_water = source.high_water.max(offset);
+            }
             source.offset = offset;
-            source.high_water = source.high_water.max(offset);
             source.cursor = source.cursor.max(cursor);
             source.finished = finished;
         }

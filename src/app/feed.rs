@@ -17,6 +17,7 @@ use crate::ingest::replay::{Ended, Manner, Replay};
 use crate::ingest::{Wiring, jetstream, relay};
 use crate::sources::Connection;
 use crate::store::Store;
+use crate::tables::rows::Source as Row;
 
 /// Everything that a daemon reads.
 pub(super) struct Feed {
@@ -117,7 +118,7 @@ fn read_dump(
     let (dump, source) = Dump::open(path, |raw, _| raw)?;
     let reporter = wiring.board.reporter(source.clone());
     let stands = indexer::standing_of(store, &source)?;
-    if stands.as_ref().is_some_and(|stands| stands.finished) {
+    if stands.as_ref().is_some_and(Row::is_decided) {
         tracing::info!(source = %source.name, "already read to its end");
         reporter.update(|status| status.connection = Connection::Finished);
         return Ok(Ended::Finished);

@@ -202,6 +202,7 @@ fn write(store: Store, batch_events: usize, deliveries: &Receiver, board: &Board
         skipped = total.skipped,
         applied = total.applied,
         ?rejected,
+        outcomes = ?total.outcomes,
         "everything that was read is stored"
     );
     Ok(())

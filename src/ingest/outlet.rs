@@ -104,14 +104,12 @@ impl Outlet {
     pub(super) fn prove(&mut self, unproved: Unproved<'_>, until: Progress) -> Result<(), Closed> {
         let Unproved { position, did, wanted, bytes } = unproved;
         self.tally.frames += 1;
-        if wanted {
-            self.watch.add(&did);
-        }
+        let expected = wanted.then(|| self.watch.expect(&did));
         let place = Place { position, until, tally: std::mem::take(&mut self.tally) };
         let ticket = self.window.begin(&did, bytes.len(), &place)?;
         let (window, bytes, watch) = (self.window.clone(), bytes.into(), self.watch.clone());
         let (verify, hold) = (self.verify, self.hold);
-        self.prover.prove(Evidence { window, ticket, bytes, watch, verify, hold });
+        self.prover.prove(Evidence { window, ticket, bytes, watch, expected, verify, hold });
         Ok(())
     }
 
@@ -147,7 +145,11 @@ impl Outlet {
                 self.prover.forget(did);
                 false
             }
-            Event::Sync(_) | Event::Account(_) | Event::Missed(_) => false,
+            Event::Missed(_) => {
+                self.refuse(Reject::IdentityUnresolved);
+                false
+            }
+            Event::Sync(_) | Event::Account(_) => false,
         };
         if wanted {
             self.watch.add(event.did());

@@ -17,16 +17,16 @@ use super::backoff::Backoff;
 use super::line::{now, refuse_the_future};
 use super::live::random;
 use super::seldom::Seldom;
-use super::watch::Watch;
+use super::watch::{Expected, Watch};
 use super::window::{Proved, Ticket, Window};
 use crate::codec::claim::{Claim, Verify};
-use crate::codec::event::Body;
 use crate::codec::{Reject, frame};
 use crate::identity::{Resolver, Unproved, Unresolved};
 use crate::syntax::Did;
 
-/// Messages that wait for the network at a time, over all sources. Beyond it one that would have to is given up:
-/// its repository is marked, and nothing else stands still.
+/// Messages that wait for the directory of `did:plc` at a time, over all sources, and as many for hosts of `did:web`:
+/// anybody may have slow ones. Beyond it one that would have to wait is given up: its repository is marked, and
+/// nothing else stands still.
 const WAITING_MAX: usize = 2048;
 
 /// Between two attempts to find out a key.
@@ -54,6 +54,8 @@ pub(super) struct Evidence {
     pub(super) bytes: Box<[u8]>,
     /// What is wanted.
     pub(super) watch: Watch,
+    /// It changes something that is wanted.
+    pub(super) expected: Option<Expected>,
     /// How much is to be proved.
     pub(super) verify: Verify,
     /// How long it may wait.
@@ -76,7 +78,8 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     resolver: Resolver,
     runtime: Handle,
-    waiting: Arc<Semaphore>,
+    for_directory: Arc<Semaphore>,
+    for_hosts: Arc<Semaphore>,
     said: Mutex<Seldom>,
     stop: CancellationToken,
 }
@@ -85,9 +88,9 @@ impl Prover {
     /// Starts a thread a core. What waits for the network does so on `runtime`, until `stop`.
     pub fn start(resolver: Resolver, runtime: Handle, stop: CancellationToken) -> Self {
         let (jobs, todo) = mpsc::channel();
-        let waiting = Arc::new(Semaphore::new(WAITING_MAX));
+        let [for_directory, for_hosts] = [(); 2].map(|()| Arc::new(Semaphore::new(WAITING_MAX)));
         let said = Mutex::default();
-        let shared = Arc::new(Shared { jobs, resolver, runtime, waiting, said, stop });
+        let shared = Arc::new(Shared { jobs, resolver, runtime, for_directory, for_hosts, said, stop });
         let todo = Arc::new(Mutex::new(todo));
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             let (shared, todo) = (Arc::downgrade(&shared), Arc::clone(&todo));
@@ -124,6 +127,13 @@ impl Shared {
         let _ = self.jobs.send(job);
     }
 
+    /// A place to wait for this account's key, if there is one left.
+    fn place_to_wait(&self, did: &Did) -> Option<OwnedSemaphorePermit> {
+        let is_plc = did.as_str().starts_with("did:plc:");
+        let places = if is_plc { &self.for_directory } else { &self.for_hosts };
+        Arc::clone(places).try_acquire_owned().ok()
+    }
+
     /// Proves a claim with the help of the network, for as long as it may wait.
     async fn settle(&self, claim: &Claim, hold: Hold) -> Result<(), Unsettled> {
         let mut begun = Instant::now();
@@ -149,11 +159,13 @@ impl Shared {
                 Unresolved::Busy if !matches!(hold, Hold::GiveUpAfter(_)) => begun = Instant::now(),
                 Unresolved::Busy | Unresolved::Directory(_) => {}
             };
-            let wait = backoff.next(random());
-            let is_over = |limit: Duration| begun.elapsed() + wait > limit;
+            let left = match hold {
+                Hold::GiveUpAfter(limit) | Hold::StopAfter(limit) => limit.saturating_sub(begun.elapsed()),
+                Hold::Forever => Duration::MAX,
+            };
             match hold {
-                Hold::GiveUpAfter(limit) if is_over(limit) => return Err(Unsettled::Unresolved),
-                Hold::StopAfter(limit) if is_over(limit) => {
+                Hold::GiveUpAfter(_) if left.is_zero() => return Err(Unsettled::Unresolved),
+                Hold::StopAfter(_) if left.is_zero() => {
                     return Err(Unsettled::Stuck(format!(
                         "the key of {} is not to be had: {why}",
                         claim.did
@@ -162,7 +174,7 @@ impl Shared {
                 Hold::GiveUpAfter(_) | Hold::StopAfter(_) | Hold::Forever => self.say(&claim.did, &why),
             }
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(backoff.next(random()).min(left)) => {}
                 () = self.stop.cancelled() => return Err(Unsettled::Stopped),
             }
         }
@@ -177,7 +189,7 @@ impl Shared {
     }
 }
 
-/// Ends the process when a worker panics: what it worked on would be waited for in vain, and nobody would know.
+/// Ends the process when who proves panics: what it worked on would be waited for in vain, and nobody would know.
 struct Alarm;
 
 impl Drop for Alarm {
@@ -218,41 +230,50 @@ fn work(shared: &Weak<Shared>, todo: &Mutex<Receiver<Job>>) {
 }
 
 fn prove(shared: &Arc<Shared>, evidence: Evidence) {
-    let Evidence { window, ticket, bytes, watch, verify, hold } = evidence;
+    let Evidence { window, ticket, bytes, watch, expected, verify, hold } = evidence;
     let live = matches!(hold, Hold::GiveUpAfter(_));
     let message = frame::decode_strictly(&bytes, &watch, verify);
     drop(bytes);
     let message = if live { refuse_the_future(message, now()) } else { message };
     match (message.body, message.claim) {
         (Ok(body), Some(claim)) if !shared.resolver.proves(&claim) => {
-            match (Arc::clone(&shared.waiting).try_acquire_owned(), live) {
-                (Err(_), true) => window.finish(ticket, Proved::Unresolved(claim.did)),
-                (room, _) => {
-                    window.park(ticket);
-                    let waiting = Waiting { window, ticket, body, claim, hold, _room: room.ok() };
+            match (shared.place_to_wait(&claim.did), live) {
+                (None, true) => window.finish(ticket, Proved::Unresolved(claim.did)),
+                (place, _) => {
+                    window.park(ticket, body);
+                    let waiting = Waiting { window, ticket, claim, expected, hold, _place: place };
                     shared.runtime.spawn(waiting.wait(Arc::clone(shared)));
                 }
             }
         }
-        (body, _) => window.finish(ticket, Proved::Message(body)),
+        (body, _) => {
+            if body.is_ok() {
+                expected.iter().for_each(Expected::confirm);
+            }
+            window.finish(ticket, Proved::Message(body));
+        }
     }
 }
 
-/// A message that waits for a key.
+/// A message that waits for a key. What it says waits in the window, which may give it up.
 struct Waiting {
     window: Window,
     ticket: Ticket,
-    body: Body,
     claim: Claim,
+    expected: Option<Expected>,
     hold: Hold,
-    _room: Option<OwnedSemaphorePermit>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
     async fn wait(self, shared: Arc<Shared>) {
-        let Self { window, ticket, body, claim, hold, .. } = self;
+        let _alarm = Alarm;
+        let Self { window, ticket, claim, expected, hold, _place } = self;
         let proved = match shared.settle(&claim, hold).await {
-            Ok(()) => Proved::Message(Ok(body)),
+            Ok(()) => {
+                expected.iter().for_each(Expected::confirm);
+                Proved::Parked
+            }
             Err(Unsettled::Refused(reject)) => Proved::Message(Err(reject)),
             Err(Unsettled::Unresolved) => Proved::Unresolved(claim.did),
             Err(Unsettled::Stuck(why)) => Proved::Stuck(why),

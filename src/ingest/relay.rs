@@ -93,8 +93,8 @@ impl Relay {
                     if let Some(dealt_with) = self.out_of_place(position) {
                         return dealt_with;
                     }
-                    let claim = Unproved { position, did, wanted, bytes };
-                    return self.line.prove(claim, || frame::sent_at(bytes));
+                    let unproved = Unproved { position, did, wanted, bytes };
+                    return self.line.prove(unproved, || frame::sent_at(bytes));
                 }
             }
         };

@@ -9,7 +9,7 @@ use super::prover::{Hold, Unsettled};
 use super::repository::{self, ExportError};
 use super::window::{Closed, Order};
 use crate::codec::claim::{Claim, Verify};
-use crate::codec::event::{Body, Event, Message};
+use crate::codec::event::{Body, Event, Export, Message};
 use crate::codec::frame::Glance;
 use crate::codec::{Reject, frame, jetstream};
 use crate::delivery::Progress;
@@ -132,7 +132,7 @@ impl Replay {
         let watch = self.outlet.watch().clone();
         let read = self.dump.read_repository(|first, file| repository::read(first, file, &watch, stop));
         let proved = match read.map_err(Halt::Failed)? {
-            Ok((export, claim)) => self.prove_signature(&claim)?.map(|()| Body::Event(Event::Export(export))),
+            Ok((export, claim)) => self.prove_signature(export, &claim)?.map(Body::Event),
             Err(ExportError::Reject(reject)) => Err(reject),
             Err(ExportError::Io(source)) => return Err(Halt::Failed(self.dump.failed(source))),
             Err(ExportError::Stopped) => return Err(Halt::Stopped),
@@ -143,15 +143,15 @@ impl Replay {
         self.take(Message::new(None, proved))
     }
 
-    /// Proves the signature of an export.
-    fn prove_signature(&self, claim: &Claim) -> Result<Result<(), Reject>, Halt> {
+    /// What an export says once its signature is proved.
+    fn prove_signature(&self, export: Export, claim: &Claim) -> Result<Result<Event, Reject>, Halt> {
         if self.manner.verify == Verify::Off {
-            return Ok(Ok(()));
+            return Ok(Ok(Event::Export(export)));
         }
         match self.outlet.prover().prove_now(claim, self.manner.hold) {
-            Ok(()) => Ok(Ok(())),
+            Ok(()) => Ok(Ok(Event::Export(export))),
             Err(Unsettled::Refused(reject)) => Ok(Err(reject)),
-            Err(Unsettled::Unresolved) => Ok(Err(Reject::IdentityUnresolved)),
+            Err(Unsettled::Unresolved) => Ok(Ok(Event::Missed(export.did))),
             Err(Unsettled::Stuck(why)) => Err(Halt::Failed(self.dump.unproved(why))),
             Err(Unsettled::Stopped) => Err(Halt::Stopped),
         }

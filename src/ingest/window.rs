@@ -15,11 +15,14 @@ use crate::sources::Reporter;
 use crate::syntax::Did;
 use crate::tables::keys::SourceKey;
 
-/// Messages that are worked on at a time. Enough for every core while the reader decodes.
+/// Messages that are worked on at a time; of a dump, messages in here. Enough for every core while the reader decodes.
 const WORKING_MAX: usize = 1024;
 
-/// Bytes of messages that are worked on at a time. One may exceed it alone.
+/// Bytes of those messages. One may exceed it alone.
 const WORKING_BYTES_MAX: usize = 16_000_000;
+
+/// What a message that needs no proof takes while it waits behind one that does: a place, and a few short fields.
+const PASSING_BYTES: usize = 500;
 
 /// Bytes of messages that wait for keys, or behind one that does. Beyond it the oldest is given up.
 const HELD_BYTES_MAX: usize = 64_000_000;
@@ -54,6 +57,8 @@ pub(super) struct Place {
 pub(super) enum Proved {
     /// This is what it says, or why it is not used.
     Message(Result<Body, Reject>),
+    /// It was parked, and its key proves what was parked.
+    Parked,
     /// Nobody could tell whose key it takes. What it holds is missing from now on.
     Unresolved(Did),
     /// It cannot be gone on without knowing, and it is not known.
@@ -90,6 +95,8 @@ struct State {
     delivered: Progress,
     tally: Tally,
     stuck: Option<String>,
+    /// What waits for the network gets no answer any more.
+    abandoned: bool,
 }
 
 struct Slot {
@@ -105,8 +112,8 @@ struct Slot {
 
 enum SlotState {
     Working,
-    /// It waits for a key.
-    Parked,
+    /// It waits for a key that proves this.
+    Parked(Body),
     /// It is dealt with, and waits for those before it.
     Done(Option<Event>),
 }
@@ -143,6 +150,7 @@ impl Window {
             delivered: read,
             tally: Tally::default(),
             stuck: None,
+            abandoned: false,
         };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), lighter: Condvar::new() }) }
     }
@@ -158,93 +166,80 @@ impl Window {
         state.open()
     }
 
-    /// Hands over something that needs no proof, after what came before it.
+    /// Hands over something that needs no proof, after what came before it. Waits for room.
     pub(super) fn pass(&self, place: &Place, event: Event) -> Result<(), Closed> {
-        let mut state = self.lock();
-        let lane = state.lane_of(event.did());
-        let ticket = state.enter(lane.clone(), 0, place);
+        let (mut state, ticket) = self.take_in(event.did(), PASSING_BYTES, place)?;
         state.settle(ticket, SlotState::Done(Some(event)));
-        state.hand_over(&lane);
         state.open()
     }
 
     /// Takes in a message of this repository that is to be proved. Waits for room.
     pub(super) fn begin(&self, did: &Did, bytes: usize, place: &Place) -> Result<Ticket, Closed> {
-        let mut state = self.lock();
-        while state.working > 0
-            && (state.working >= WORKING_MAX || state.working_bytes + bytes > WORKING_BYTES_MAX)
-        {
-            state.open()?;
-            state = self.shared.lighter.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.open()?;
-        let lane = state.lane_of(did);
-        let ticket = state.enter(lane.clone(), bytes, place);
-        if state.order == Order::OfRepositories {
-            state.make_room(&lane);
-        }
-        drop(state);
-        Ok(ticket)
+        self.take_in(did, bytes, place).map(|(_, ticket)| ticket)
     }
 
-    /// A message waits for the network: the reader need not. Whether it may; in a dump everything waits with it.
-    pub(super) fn park(&self, ticket: Ticket) {
-        let mut state = self.lock();
-        if state.order == Order::OfRepositories {
-            state.settle(ticket, SlotState::Parked);
-            self.shared.lighter.notify_all();
-        }
+    fn take_in(
+        &self,
+        did: &Did,
+        bytes: usize,
+        place: &Place,
+    ) -> Result<(MutexGuard<'_, State>, Ticket), Closed> {
+        let mut state = self.wait_while(|state| state.is_full(bytes))?;
+        let lane = state.lane_of(did);
+        let ticket = state.enter(lane.clone(), bytes, place);
+        state.make_room(&lane);
+        Ok((state, ticket))
+    }
+
+    /// A message waits for the network with what it says: the reader need not.
+    pub(super) fn park(&self, ticket: Ticket, body: Body) {
+        self.lock().settle(ticket, SlotState::Parked(body));
+        self.shared.lighter.notify_all();
     }
 
     /// What came of a message. Whatever waited for it is handed over.
     pub(super) fn finish(&self, ticket: Ticket, proved: Proved) {
         let mut state = self.lock();
-        // It may have been given up meanwhile.
-        let Some(lane) = state.slots.get(&ticket).map(|slot| slot.lane.clone()) else { return };
-        let event = match proved {
-            Proved::Stuck(why) => {
+        let event = match (proved, state.slots.get_mut(&ticket).map(|slot| &mut slot.state)) {
+            // It was given up meanwhile.
+            (_, None | Some(SlotState::Done(_))) => return,
+            (Proved::Message(body), _) => state.count(body),
+            (Proved::Parked, Some(SlotState::Parked(body))) => {
+                let body = std::mem::replace(body, Body::Uninteresting);
+                state.count(Ok(body))
+            }
+            // What was not parked says nothing.
+            (Proved::Parked, Some(SlotState::Working)) => None,
+            (Proved::Unresolved(did), _) => Some(state.miss(did)),
+            (Proved::Stuck(why), _) => {
                 state.stuck.get_or_insert(why);
                 self.shared.lighter.notify_all();
                 return;
             }
-            Proved::Message(body) => state.count(body),
-            Proved::Unresolved(did) => {
-                *state.tally.rejected.entry(Reject::IdentityUnresolved).or_default() += 1;
-                Some(Event::Missed(did))
-            }
         };
         state.settle(ticket, SlotState::Done(event));
-        state.hand_over(&lane);
         self.shared.lighter.notify_all();
     }
 
     /// Waits until everything that was taken in is handed over.
     pub(super) fn drain(&self) -> Result<(), Closed> {
-        let mut state = self.lock();
-        while !state.slots.is_empty() {
-            state.open()?;
-            state = self.shared.lighter.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.open()
+        let state = self.wait_while(|state| !state.slots.is_empty() && !state.abandoned)?;
+        if state.slots.is_empty() { Ok(()) } else { Err(Closed::Gone) }
     }
 
     /// Waits until nothing is worked on. What waits for the network stays.
     pub(super) fn rest(&self) -> Result<(), Closed> {
-        let mut state = self.lock();
-        while state.working > 0 {
-            state.open()?;
-            state = self.shared.lighter.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.open()
+        self.wait_while(|state| state.working > 0).map(drop)
     }
 
     /// What waits for the network will not be answered any more: nobody waits for it.
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
+        state.abandoned = true;
         if state.order == Order::OfSource {
             state.deliveries = None;
-            self.shared.lighter.notify_all();
         }
+        self.shared.lighter.notify_all();
     }
 
     /// Goes on as another source, which nobody has read yet. Everything was handed over before.
@@ -259,6 +254,18 @@ impl Window {
     pub(super) fn close(&self) {
         self.lock().deliveries = None;
         self.shared.lighter.notify_all();
+    }
+
+    /// Waits for as long as it is so, or until nothing more can be put in.
+    fn wait_while(&self, is_so: impl Fn(&State) -> bool) -> Result<MutexGuard<'_, State>, Closed> {
+        let mut state = self.lock();
+        loop {
+            state.open()?;
+            if !is_so(&state) {
+                return Ok(state);
+            }
+            state = self.shared.lighter.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -280,6 +287,16 @@ impl State {
         (self.order == Order::OfRepositories).then(|| did.clone())
     }
 
+    /// Whether a message of so many bytes has to wait outside.
+    fn is_full(&self, bytes: usize) -> bool {
+        let (messages, inside) = match self.order {
+            // Nobody passes, so what is proved waits too.
+            Order::OfSource => (self.slots.len(), self.working_bytes + self.held_bytes),
+            Order::OfRepositories => (self.working, self.working_bytes),
+        };
+        messages > 0 && (messages >= WORKING_MAX || inside + bytes > WORKING_BYTES_MAX)
+    }
+
     fn read_on(&mut self, until: Progress, tally: &Tally) {
         self.read = until;
         self.tally.add(tally);
@@ -298,7 +315,7 @@ impl State {
         ticket
     }
 
-    /// Moves a message on.
+    /// Moves a message on, and hands over what no longer waits for it.
     fn settle(&mut self, ticket: Ticket, state: SlotState) {
         let Some(slot) = self.slots.get_mut(&ticket) else { return };
         if matches!(slot.state, SlotState::Working) {
@@ -307,24 +324,45 @@ impl State {
             self.held_bytes += slot.bytes;
         }
         slot.state = state;
+        let lane = slot.lane.clone();
+        self.hand_over(&lane);
     }
 
-    /// Gives up who waits for a key, if too much waits with it.
+    /// Gives up who waits for a key, while too much waits with it. In a dump the reader waits.
     fn make_room(&mut self, lane: &Option<Did>) {
-        let is_parked = |slots: &BTreeMap<Ticket, Slot>, ticket: &Ticket| {
-            slots.get(ticket).is_some_and(|slot| matches!(slot.state, SlotState::Parked))
-        };
-        let waiting = self.lanes.get(lane).filter(|waiting| waiting.len() > LANE_MAX);
-        let mut given_up =
-            waiting.and_then(|waiting| waiting.iter().find(|it| is_parked(&self.slots, it)).copied());
-        if given_up.is_none() && self.held_bytes > HELD_BYTES_MAX {
-            given_up = self.slots.keys().find(|ticket| is_parked(&self.slots, ticket)).copied();
+        if self.order == Order::OfSource {
+            return;
         }
-        let Some(ticket) = given_up else { return };
-        let Some(lane) = self.slots.get(&ticket).map(|slot| slot.lane.clone()) else { return };
+        let lane = self.lanes.get(lane).filter(|waiting| waiting.len() > LANE_MAX);
+        let in_lane = lane.and_then(|waiting| waiting.iter().copied().find(|ticket| self.is_parked(*ticket)));
+        self.give_up(in_lane);
+        while self.held_bytes > HELD_BYTES_MAX {
+            let oldest = self.slots.keys().copied().find(|ticket| self.is_parked(*ticket));
+            if oldest.is_none() {
+                return;
+            }
+            self.give_up(oldest);
+        }
+    }
+
+    fn is_parked(&self, ticket: Ticket) -> bool {
+        self.slots.get(&ticket).is_some_and(|slot| matches!(slot.state, SlotState::Parked(_)))
+    }
+
+    /// Lets go of a message that waits, and of what it says.
+    fn give_up(&mut self, ticket: Option<Ticket>) {
+        let slot = ticket.and_then(|ticket| Some((ticket, self.slots.get_mut(&ticket)?)));
+        let Some((ticket, Slot { bytes, lane: Some(did), .. })) = slot else { return };
+        self.held_bytes -= std::mem::take(bytes);
+        let did = did.clone();
+        let missed = self.miss(did);
+        self.settle(ticket, SlotState::Done(Some(missed)));
+    }
+
+    /// Counts a message of which nobody could tell whose key it takes.
+    fn miss(&mut self, did: Did) -> Event {
         *self.tally.rejected.entry(Reject::IdentityUnresolved).or_default() += 1;
-        self.settle(ticket, SlotState::Done(lane.clone().map(Event::Missed)));
-        self.hand_over(&lane);
+        Event::Missed(did)
     }
 
     /// Hands over what is dealt with at the front of a lane.

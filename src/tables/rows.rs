@@ -53,12 +53,20 @@ pub struct Source {
     pub id: u32,
     /// How far it was applied in the run that was the last: bytes of a dump, after decompression.
     pub offset: u64,
-    /// How far it was applied in any run. What lies before this was decided once, and is not decided again.
+    /// How far it was applied in any run, up to the first message of a dump that could not be decided for want of a
+    /// key. What lies before this was decided once, and is not decided again.
     pub high_water: u64,
     /// The greatest `seq` or `time_us` that was applied.
     pub cursor: Option<u64>,
     /// Whether a dump was read to its end.
     pub finished: bool,
+}
+
+impl Source {
+    /// Whether a dump was read to its end, and everything in it was decided.
+    pub fn is_decided(&self) -> bool {
+        self.finished && self.offset <= self.high_water
+    }
 }
 
 /// What is known of an account and its repository.

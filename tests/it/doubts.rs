@@ -2,7 +2,8 @@
 //! without being counted.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -14,7 +15,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use guestlist::codec::claim::Verify;
-use guestlist::identity::{Directory, Resolver, Settings, System};
+use guestlist::identity::{Directory, Network, Resolver, Settings, Stream, System, Waiting};
 use guestlist::ingest::live::Plan;
 use guestlist::ingest::relay;
 use guestlist::net::Origin;
@@ -22,6 +23,7 @@ use guestlist::store::Store;
 use guestlist::tables::Accounts;
 use guestlist::tables::view::ReadRows;
 use ipld_core::ipld::Ipld;
+use rustls::ClientConfig;
 use serde_json::{Value, json};
 
 use crate::following::{Following, impatient, prover, relay_at};
@@ -76,11 +78,15 @@ impl Plc {
     }
 
     fn resolver(&self) -> Resolver {
+        self.resolver_over(System::new(Vec::new()))
+    }
+
+    fn resolver_over(&self, network: impl Network + 'static) -> Resolver {
         let settings = Settings {
             patience: Duration::from_secs(2),
             ..Settings::with(Origin::parse(&format!("http://{}", self.address)).unwrap())
         };
-        Resolver::new(settings, Directory::default(), Arc::new(System::new(Vec::new())))
+        Resolver::new(settings, Directory::default(), Arc::new(network))
     }
 }
 
@@ -254,4 +260,47 @@ fn ten_thousand_bad_signatures_cost_a_bounded_number_of_questions_and_hold_up_no
     // 200 at once and 50 a second.
     let allowed = 200 + 50 * (begun.elapsed().as_secs() as usize + 1) + 1;
     assert!(plc.asked() <= allowed, "{} of {allowed}", plc.asked());
+}
+
+/// The network of this machine, but for names, which nobody ever answers.
+struct Nameless(System);
+
+impl Network for Nameless {
+    fn addresses<'a>(&'a self, _: &'a str) -> Waiting<'a, io::Result<Vec<IpAddr>>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn texts<'a>(&'a self, _: &'a str) -> Waiting<'a, io::Result<Vec<String>>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn connect(&self, address: SocketAddr) -> Waiting<'_, io::Result<Box<dyn Stream>>> {
+        self.0.connect(address)
+    }
+
+    fn tls(&self) -> Arc<ClientConfig> {
+        self.0.tls()
+    }
+}
+
+#[test]
+fn whoever_has_many_slow_hosts_takes_no_place_from_the_accounts_of_the_directory() {
+    const SLOW: u64 = 3000;
+    let plc = Plc::start();
+    let mut ann = Repo::new(&did(1), Key::k256(2));
+    plc.knows(&ann);
+    let slow = |seq: u64| {
+        let op = Op::create(&format!("{EVENT}/slow"), &event("slow"));
+        (seq, commit(&format!("did:web:{seq}.slow.example.com"), seq, seq, None, &[op]).frame())
+    };
+    let mut frames: Vec<_> = (1..SLOW).map(slow).collect();
+    frames.push(put(&mut ann, SLOW, "a"));
+    let host = Host::of(frames);
+    let settings = relay::Settings { verify: Verify::Signature, hold: A_MINUTE, ..relay_at(&host) };
+    let store = Store::in_memory().unwrap();
+    let resolver = plc.resolver_over(Nameless(System::new(Vec::new())));
+    let following = Following::proving(&store, &[Plan::Relay(settings)], &impatient(), prover(resolver));
+    following.until("she is applied", |following| records(following) == 1);
+    assert!(!is_marked(&following, &ann.did));
+    assert!(following.rejected()["identity-unresolved"] >= 900, "as many as found no place");
 }

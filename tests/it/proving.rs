@@ -9,6 +9,7 @@ use tempfile::tempdir;
 use crate::frames::{Block, account, cbor, frame, ipld, text};
 use crate::harness::{check, dump, export, frames, guestlist, recording, succeed, summary};
 use crate::opened::Opened;
+use crate::serving::{begin, get, signal, wait};
 use crate::signed::{Key, Repo, Write};
 use crate::verify::ALTERATIONS;
 
@@ -264,4 +265,79 @@ fn an_account_that_is_hidden_while_its_commits_come_hides_them_with_proof_too() 
     let replayed = replayed(&all, &documents);
     assert_eq!(replayed.rejected(), &json!({}));
     assert_eq!((&replayed.summary["applied"], &replayed.summary["skipped"]), (&json!(20), &json!(20)));
+}
+
+#[test]
+fn an_export_whose_key_nobody_had_is_taken_when_it_is_given_again_with_it() {
+    let dir = tempdir().unwrap();
+    let mut repo = Repo::new("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", Key::k256(3));
+    repo.commit(1, &[Write::Put(&format!("{EVENT}/a"), event("A"))]);
+    let car = dir.path().join("some.car");
+    std::fs::write(&car, repo.export()).unwrap();
+    let documents = write_documents(dir.path(), &[&repo]);
+    let records = |summary: &Value| summary["records"][EVENT].clone();
+    let first = offline(None, &dir.path().join("data"), &car);
+    assert_eq!((&first["rejected"], records(&first)), (&json!({ "identity-unresolved": 1 }), json!(0)));
+    let again = offline(Some(&documents), &dir.path().join("data"), &car);
+    assert_eq!((&again["rejected"], records(&again)), (&json!({}), json!(1)));
+}
+
+/// Replays a dump without a network, with these documents or none.
+fn offline(documents: Option<&Path>, data: &Path, dump: &Path) -> Value {
+    let mut command = guestlist();
+    command.env("GUESTLIST_IDENTITY__NETWORK", "false").args(["replay", "--data-dir"]).arg(data).arg(dump);
+    if let Some(documents) = documents {
+        command.arg("--identities").arg(documents);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    summary(&output)
+}
+
+#[test]
+fn what_nobody_had_the_key_of_is_taken_when_the_dump_is_given_again_with_it() {
+    let dir = tempdir().unwrap();
+    let run = |documents: Option<&Path>, data: &str| {
+        offline(documents, &dir.path().join(data), &recording("small-pds0.frames"))
+    };
+    let all = recording("small.dids.jsonl");
+    // One person is left out.
+    let some = dir.path().join("some.dids.jsonl");
+    let lines = std::fs::read_to_string(&all).unwrap();
+    std::fs::write(&some, lines.lines().skip(1).collect::<Vec<_>>().join("\n")).unwrap();
+    let expected = run(Some(&all), "expected");
+    for first in [None, Some(some.as_path())] {
+        let data = if first.is_some() { "some" } else { "none" };
+        assert!(run(first, data)["rejected"]["identity-unresolved"].as_u64() > Some(0));
+        let again = run(Some(&all), data);
+        assert_eq!((&again["rejected"], &again["digest"]), (&json!({}), &expected["digest"]), "{data}");
+        let once_more = run(Some(&all), data);
+        assert_eq!((&once_more["applied"], &once_more["digest"]), (&json!(0), &expected["digest"]), "{data}");
+    }
+}
+
+#[test]
+fn a_daemon_reads_a_dump_again_of_which_it_had_not_all_the_keys() {
+    let dir = tempdir().unwrap();
+    let (config, dump) = (dir.path().join("guestlist.toml"), recording("small-pds0.frames"));
+    let tracked = |identities: &str| {
+        let text = format!(
+            "data_dir = {:?}\n[http]\nbind = \"127.0.0.1:0\"\n[identity]\nnetwork = false\nidentities = [{identities}]\n\
+             [[source]]\nkind = \"replay\"\npath = {dump:?}\n",
+            dir.path().join("data"),
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = guestlist();
+        command.args(["serve", "--config"]).arg(&config);
+        let mut daemon = begin(command);
+        let status = get(&daemon.address, "/xrpc/app.guestlist.getStatus").2;
+        signal(&daemon.process, "TERM");
+        assert!(wait(&mut daemon.process).success());
+        status["accounts"]["tracked"].as_u64().unwrap()
+    };
+    assert_eq!(tracked(""), 0);
+    let documents = format!("{:?}", recording("small.dids.jsonl"));
+    let people = tracked(&documents);
+    assert!(people > 0);
+    assert_eq!(tracked(""), people, "and no more when it had them all");
 }

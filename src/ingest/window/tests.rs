@@ -1,11 +1,13 @@
 //! What a window does with messages in every order in which proofs can come.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::{Closed, LANE_MAX, Order, Place, Proved, Ticket, Window};
+use super::{Closed, LANE_MAX, Order, Place, Proved, Ticket, WORKING_MAX, Window};
 use crate::codec::Reject;
 use crate::codec::event::{Body, Event};
 use crate::delivery::{Delivery, Progress, Receiver, Tally, queue};
@@ -28,8 +30,12 @@ fn place(seq: u64) -> Place {
 }
 
 /// Something of a repository that says nothing but that it is there.
+fn body(did: Did) -> Body {
+    Body::Event(Event::Identity(did))
+}
+
 fn fine(did: Did) -> Proved {
-    Proved::Message(Ok(Body::Event(Event::Identity(did))))
+    Proved::Message(Ok(body(did)))
 }
 
 fn deliveries(receiver: &Receiver) -> Vec<Delivery> {
@@ -54,12 +60,12 @@ fn a_repository_whose_key_is_looked_for_holds_up_nobody_else_and_the_cursor_stay
     let (window, receiver) = window(Order::OfRepositories);
     let slow = window.begin(&did(1), 10, &place(1)).unwrap();
     let quick = window.begin(&did(2), 10, &place(2)).unwrap();
-    window.park(slow);
+    window.park(slow, body(did(1)));
     window.finish(quick, fine(did(2)));
     window.pass(&place(3), Event::Identity(did(1))).unwrap();
     window.pass(&place(4), Event::Identity(did(3))).unwrap();
     assert_eq!(handed_over(&receiver), [(0, Some(2), false), (0, Some(4), false)]);
-    window.finish(slow, fine(did(1)));
+    window.finish(slow, Proved::Parked);
     assert_eq!(handed_over(&receiver), [(2, Some(1), false), (4, Some(3), false)]);
     assert_eq!(window.drain(), Ok(()));
 }
@@ -69,7 +75,7 @@ fn a_dump_is_handed_over_as_it_was_read() {
     let (window, receiver) = window(Order::OfSource);
     let slow = window.begin(&did(1), 10, &place(1)).unwrap();
     let quick = window.begin(&did(2), 10, &place(2)).unwrap();
-    window.park(slow);
+    window.park(slow, body(did(1)));
     window.finish(quick, fine(did(2)));
     window.pass(&place(3), Event::Identity(did(3))).unwrap();
     assert_eq!(handed_over(&receiver), []);
@@ -94,7 +100,7 @@ fn what_is_refused_moves_the_cursor_and_is_counted() {
 fn a_repository_with_too_much_in_wait_loses_the_oldest_and_is_marked() {
     let (window, receiver) = window(Order::OfRepositories);
     let first = window.begin(&did(1), 10, &place(1)).unwrap();
-    window.park(first);
+    window.park(first, body(did(1)));
     for seq in 2..=u64::try_from(LANE_MAX).unwrap() {
         let ticket = window.begin(&did(1), 10, &place(seq)).unwrap();
         window.finish(ticket, fine(did(1)));
@@ -105,8 +111,117 @@ fn a_repository_with_too_much_in_wait_loses_the_oldest_and_is_marked() {
     assert_eq!(told.len(), LANE_MAX);
     assert_eq!((told[0].1, told[0].2), (Some(1), true));
     assert!(told[1..].iter().all(|told| !told.2));
-    window.finish(first, fine(did(1)));
+    window.finish(first, Proved::Parked);
     assert_eq!(handed_over(&receiver), [], "what was given up stays so");
+}
+
+#[test]
+fn what_needs_no_proof_waits_within_the_same_bounds() {
+    let (window, receiver) = window(Order::OfRepositories);
+    let first = window.begin(&did(1), 10, &place(1)).unwrap();
+    window.park(first, body(did(1)));
+    for seq in 2..=u64::try_from(LANE_MAX).unwrap() {
+        window.pass(&place(seq), Event::Identity(did(1))).unwrap();
+    }
+    assert_eq!(handed_over(&receiver), []);
+    window.pass(&place(1000), Event::Identity(did(1))).unwrap();
+    assert_eq!(handed_over(&receiver).len(), LANE_MAX + 1);
+}
+
+#[test]
+fn what_was_given_up_behind_another_is_not_counted_again_when_its_key_comes() {
+    let (window, receiver) = window(Order::OfRepositories);
+    let front = window.begin(&did(1), 10, &place(1)).unwrap();
+    let second = window.begin(&did(1), 10, &place(2)).unwrap();
+    window.park(second, body(did(1)));
+    for seq in 3..=u64::try_from(LANE_MAX).unwrap() + 1 {
+        window.pass(&place(seq), Event::Identity(did(1))).unwrap();
+    }
+    window.finish(second, Proved::Parked);
+    window.finish(front, fine(did(1)));
+    let told = deliveries(&receiver);
+    let missed = |it: &&Delivery| matches!(it.event.as_ref().unwrap().event, Event::Missed(_));
+    assert_eq!(told.iter().filter(missed).count(), 1);
+    let mut tally = Tally::default();
+    told.iter().for_each(|it| tally.add(&it.tally));
+    assert_eq!(tally.rejected, BTreeMap::from([(Reject::IdentityUnresolved, 1)]));
+    assert_eq!(tally.outcomes.proved, 1, "the one before it");
+}
+
+#[test]
+fn one_that_is_given_up_takes_no_memory_while_it_is_behind_another() {
+    let (window, _receiver) = window(Order::OfRepositories);
+    window.begin(&did(0), 10, &place(1)).unwrap();
+    for seq in 2..=34 {
+        let ticket = window.begin(&did(0), 2_000_000, &place(seq)).unwrap();
+        window.park(ticket, body(did(0)));
+    }
+    let given_up = |window: &Window| {
+        let state = window.lock();
+        (state.held_bytes, state.slots.values().filter(|slot| slot.bytes == 0).count())
+    };
+    assert_eq!(given_up(&window), (66_000_000, 0));
+    window.begin(&did(1), 10, &place(35)).unwrap();
+    assert_eq!(given_up(&window), (64_000_000, 1));
+}
+
+/// How many messages a window takes in, if a reader puts in as many as it can.
+fn taken_in(window: &Window, put: impl Fn(u64) -> Result<(), Closed> + Send + Sync) -> u64 {
+    let count = AtomicU64::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for seq in 2..20_000 {
+                if put(seq).is_err() {
+                    return;
+                }
+                count.fetch_add(1, Ordering::AcqRel);
+            }
+        });
+        // It either waits for room or comes to an end; it can be told that it waits when it has long been quiet.
+        let mut before = (0, Instant::now());
+        while before.1.elapsed() < Duration::from_millis(300) {
+            let now = count.load(Ordering::Acquire);
+            if now != before.0 {
+                before = (now, Instant::now());
+            }
+            thread::yield_now();
+        }
+        window.close();
+    });
+    count.into_inner()
+}
+
+#[test]
+fn a_dump_is_read_no_further_than_so_much_while_its_first_message_waits() {
+    let most = u64::try_from(WORKING_MAX).unwrap() - 1;
+    let waiting = || {
+        let (window, receiver) = window(Order::OfSource);
+        let first = window.begin(&did(1), 10, &place(1)).unwrap();
+        window.park(first, body(did(1)));
+        (window, receiver)
+    };
+    let (window, _receiver) = waiting();
+    let proved = |seq| window.begin(&did(2), 10, &place(seq)).map(|it| window.finish(it, fine(did(2))));
+    assert_eq!(taken_in(&window, proved), most);
+    let (window, _receiver) = waiting();
+    let large = |seq| window.begin(&did(2), 4_000_000, &place(seq)).map(|it| window.finish(it, fine(did(2))));
+    assert_eq!(taken_in(&window, large), 3);
+    let (window, _receiver) = waiting();
+    assert_eq!(taken_in(&window, |seq| window.pass(&place(seq), Event::Identity(did(2)))), most);
+}
+
+#[test]
+fn nobody_waits_for_what_waits_for_a_network_that_is_gone() {
+    for order in [Order::OfSource, Order::OfRepositories] {
+        let (window, _receiver) = window(order);
+        let ticket = window.begin(&did(1), 10, &place(1)).unwrap();
+        window.park(ticket, body(did(1)));
+        thread::scope(|scope| {
+            let drained = scope.spawn(|| window.drain());
+            window.abandon();
+            assert_eq!(drained.join().unwrap(), Err(Closed::Gone), "{order:?}");
+        });
+    }
 }
 
 #[test]
@@ -115,7 +230,7 @@ fn too_many_bytes_in_wait_cost_the_oldest() {
     for number in 0..40 {
         let seq = u64::from(number) + 1;
         let ticket = window.begin(&did(number), 2_000_000, &place(seq)).unwrap();
-        window.park(ticket);
+        window.park(ticket, body(did(number)));
     }
     let told = handed_over(&receiver);
     let seqs: Vec<_> = told.iter().map(|told| (told.1.unwrap(), told.2)).collect();
@@ -144,30 +259,31 @@ proptest! {
     #[test]
     fn every_message_is_handed_over_once_in_the_order_of_its_repository_and_never_passed_by_the_cursor(
         people in prop::collection::vec(0..4_u8, 1..60),
-        finish in prop::collection::vec(any::<prop::sample::Index>(), 200),
+        choices in prop::collection::vec(any::<prop::sample::Index>(), 200),
         parks in prop::collection::vec(any::<bool>(), 60),
         of_source in any::<bool>(),
     ) {
         let order = if of_source { Order::OfSource } else { Order::OfRepositories };
         let (window, receiver) = window(order);
-        let mut open: Vec<(Ticket, u8)> = Vec::new();
+        let finish = |window: &Window, (ticket, person, parks): (Ticket, u8, bool)| {
+            window.finish(ticket, if parks { Proved::Parked } else { fine(did(person)) });
+        };
+        let mut open: Vec<(Ticket, u8, bool)> = Vec::new();
         let mut told = Vec::new();
-        let mut choices = finish.into_iter();
+        let mut choices = choices.into_iter();
         for (seq, (person, parks)) in (1..).zip(people.iter().zip(&parks)) {
             let ticket = window.begin(&did(*person), 1, &place(seq)).unwrap();
             if *parks {
-                window.park(ticket);
+                window.park(ticket, body(did(*person)));
             }
-            open.push((ticket, *person));
+            open.push((ticket, *person, *parks));
             if seq % 3 == 0 {
-                let (ticket, person) = open.swap_remove(choices.next().unwrap().index(open.len()));
-                window.finish(ticket, fine(did(person)));
+                finish(&window, open.swap_remove(choices.next().unwrap().index(open.len())));
             }
             told.extend(handed_over(&receiver));
         }
         while !open.is_empty() {
-            let (ticket, person) = open.swap_remove(choices.next().unwrap().index(open.len()));
-            window.finish(ticket, fine(did(person)));
+            finish(&window, open.swap_remove(choices.next().unwrap().index(open.len())));
             told.extend(handed_over(&receiver));
         }
         let positions: Vec<u64> = told.iter().map(|told| told.1.unwrap()).collect();
