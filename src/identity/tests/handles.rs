@@ -93,9 +93,10 @@ async fn a_redirect_is_guarded_like_the_first_step() {
     for (location, ends) in [
         ("/elsewhere", Ok(())),
         ("https://www.host.com/elsewhere", Ok(())),
+        ("//www.host.com/elsewhere", Ok(())),
         ("https://inside.host.com/", Err(Some(Forbidden::Private))),
-        ("https://169.254.169.254/latest/meta-data", Err(Some(Forbidden::Address))),
-        ("https://[::1]/", Err(Some(Forbidden::Address))),
+        ("https://169.254.169.254/latest/meta-data", Err(Some(Forbidden::NoName))),
+        ("https://[::1]/", Err(Some(Forbidden::NoName))),
         ("https://www.host.com:8443/", Err(Some(Forbidden::Port))),
         ("http://www.host.com/", Err(None)),
         ("https://me:secret@www.host.com/", Err(None)),
