@@ -71,20 +71,8 @@ pub enum Unproved {
     #[error("the account has no signing key")]
     NoSigningKey,
     /// The account's keys are not known.
-    #[error("the account's keys are not known: {why}")]
-    Unresolved {
-        /// Whether it is the directory itself that cannot be reached, so that asking again later may help.
-        patient: bool,
-        /// Why.
-        #[source]
-        why: Unresolved,
-    },
-}
-
-impl From<Unresolved> for Unproved {
-    fn from(why: Unresolved) -> Self {
-        Unproved::Unresolved { patient: matches!(why, Unresolved::Directory(_)), why }
-    }
+    #[error("the account's keys are not known: {0}")]
+    Unresolved(#[from] Unresolved),
 }
 
 /// A look-up failed on its way.
@@ -146,9 +134,9 @@ const DIRECTORY_HOLDS: (Duration, Duration) = (Duration::from_secs(2), Duration:
 impl Unknown for Unresolved {
     fn holds(&self) -> Option<(Duration, Duration)> {
         match self {
-            Unresolved::NotThere | Unresolved::Unsupported | Unresolved::Failed(_) => Some(HOLDS),
+            Unresolved::NotThere | Unresolved::Failed(_) => Some(HOLDS),
             Unresolved::Directory(_) => Some(DIRECTORY_HOLDS),
-            Unresolved::Busy | Unresolved::Offline => None,
+            Unresolved::Unsupported | Unresolved::Busy | Unresolved::Offline => None,
         }
     }
 

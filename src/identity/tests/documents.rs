@@ -233,6 +233,16 @@ async fn many_who_want_one_thing_wait_for_one_look_up_and_survive_its_leader() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_did_that_nobody_can_resolve_takes_no_memory() {
+    let resolver = resolver(&with_plc(directory(Vec::new())));
+    for n in 0..100 {
+        let long = format!("did:web:{}{n}", "long.".repeat(400));
+        assert_eq!(word(&resolver.document(&did(&long)).await), "unsupported");
+    }
+    assert_eq!(resolver.remembered(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_address_that_is_down_does_not_hide_the_others() {
     let known = document("did:web:ada.host.com", 1, "ada.host.com").to_string();
     for (addresses, case) in [

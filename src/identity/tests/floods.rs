@@ -11,7 +11,7 @@ use crate::identity::{Directory, Resolver, Unproved, Unresolved};
 const MANY: usize = 10_000;
 
 fn busy(proved: &Result<(), Unproved>) -> bool {
-    matches!(proved, Err(Unproved::Unresolved { why: Unresolved::Busy, patient: false }))
+    matches!(proved, Err(Unproved::Unresolved(Unresolved::Busy)))
 }
 
 /// A directory that knows everybody, with the key 1.
