@@ -108,6 +108,7 @@ impl<K: Hash + Eq + Clone, V: Clone + PartialEq, E: Unknown> Cache<K, V, E> {
     }
 
     /// How many things something is remembered of.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -218,7 +219,7 @@ impl<K: Hash + Eq + Clone, V: Clone + PartialEq, E: Unknown> Cache<K, V, E> {
                 Ok(known)
             }
             // It may be there by now.
-            Err(error) if facts.forgotten != forgotten => Err(error),
+            Err(error) if facts.forgotten != forgotten => facts.instead(&error, wanted, now),
             Err(error) => facts.fail(error, wanted, now),
         };
         if had != facts.known.as_ref().map(|known| known.value.clone())

@@ -1,8 +1,10 @@
 //! The one who is asked: answers from files, from what is remembered, and from the network.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::budget::Refreshes;
 use super::cache::{Cache, Editions, Known, Peek, Times, Wanted};
@@ -34,6 +36,8 @@ pub(super) struct Asking {
     pub(super) shown: Shown,
     /// Tells what this process has answered from what another has.
     nonce: [u8; 16],
+    begun: Instant,
+    fresh: Duration,
 }
 
 impl Resolver {
@@ -55,6 +59,8 @@ impl Resolver {
             editions,
             shown,
             nonce,
+            begun: Instant::now(),
+            fresh: settings.fresh,
         });
         queue.serve(&asking, settings.limits.shown_rate);
         Self { directory: Arc::new(directory), asking: Some(asking) }
@@ -167,7 +173,8 @@ impl Resolver {
         if document.handle.as_ref() == Some(handle) { Ok(did) } else { Err(UnresolvedHandle::NotClaimed) }
     }
 
-    /// Another value whenever handles may be others: the same over the same files as long as nothing was looked up.
+    /// Another value whenever handles may be others: the same over the same files as long as nothing was looked up, and
+    /// not for longer than what was looked up counts.
     pub fn fingerprint(&self) -> [u8; 32] {
         let files = self.directory.fingerprint();
         match &self.asking {
@@ -175,6 +182,9 @@ impl Resolver {
                 let mut hash = Sha256::new_with_prefix(files);
                 hash.update(asking.nonce);
                 hash.update(asking.editions.news().to_be_bytes());
+                // Whoever is told that an answer still holds looks nothing up, so none holds for longer than what it shows.
+                let ages = asking.begun.elapsed().as_secs() / asking.fresh.as_secs().max(1);
+                hash.update(ages.to_be_bytes());
                 hash.finalize().into()
             }
             _ => files,
@@ -182,7 +192,8 @@ impl Resolver {
     }
 
     /// How many accounts and handles are remembered.
-    pub fn remembered(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
         self.asking.as_ref().map_or(0, |asking| asking.documents.len() + asking.handles.len())
     }
 }

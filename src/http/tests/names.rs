@@ -10,7 +10,8 @@ use tower::ServiceExt;
 
 use super::world::{Answer, World, exchange};
 use crate::http::router;
-use crate::identity::tests::{ADA, Reply, Stub, did, directory, document, resolver, with_plc};
+use crate::identity::Bounds;
+use crate::identity::tests::{ADA, Reply, Stub, did, directory, document, resolver, resolver_with, with_plc};
 use crate::records::Kind;
 
 const LIST: &str = "community.lexicon.calendar.listRSVPs";
@@ -151,4 +152,22 @@ async fn clients_that_ask_for_slow_hosts_do_not_hold_up_accounts() {
     let begun = Instant::now();
     world.service.identities.document(&did("did:web:www.host.com")).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_that_could_not_be_looked_up_for_others_is_not_called_nobodys() {
+    let (mut world, stub) = world();
+    stub.site("www.host.com", "93.184.0.1", |_| Reply::Silence);
+    world.service.identities = resolver_with(&stub, |limits| {
+        limits.handles = Bounds { at_once: 1, at_once_per_host: 1, waiting: 0 }
+    });
+    let routes = router(world.service.clone());
+    let [slow, other] = ["www", "ada"].map(|name| format!("{LIST}?identity={name}.host.com"));
+    let slow = ask(&routes, &slow);
+    let other = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        ask(&routes, &other).await
+    };
+    let (slow, other) = futures_util::future::join(slow, other).await;
+    assert_eq!((slow.status, other.status), (StatusCode::BAD_REQUEST, StatusCode::SERVICE_UNAVAILABLE));
 }
