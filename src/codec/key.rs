@@ -20,6 +20,10 @@ const P256_LEGACY: &str = "EcdsaSecp256r1VerificationKey2019";
 /// Bytes of a compressed point.
 const POINT_BYTES: usize = 33;
 
+/// Characters of the longest key: an uncompressed point, after the letter of its base. Reading base58 takes time with the
+/// square of its length, and documents are a stranger's.
+const BASE58_LEN_MAX: usize = 90;
+
 /// A public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublicKey {
@@ -85,6 +89,9 @@ impl PublicKey {
 }
 
 fn base58(text: &str) -> Option<Vec<u8>> {
+    if text.len() > BASE58_LEN_MAX {
+        return None;
+    }
     match multibase::decode(text) {
         Ok((Base::Base58Btc, bytes)) => Some(bytes),
         _ => None,

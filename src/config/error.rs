@@ -17,15 +17,17 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is no TOML.
-    #[error("the configuration {path} is not TOML")]
-    Syntax {
+    /// The file is no TOML, or a key in it is unknown or its value does not fit.
+    #[error("line {line} of the configuration {path} does not fit")]
+    Line {
         /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// The line, from 1.
+        line: usize,
+        /// Why. Without the line itself: there may be a password in it.
         source: Box<toml::de::Error>,
     },
-    /// A key is unknown or its value does not fit.
+    /// A key of the environment is unknown or its value does not fit.
     #[error("the configuration does not fit")]
     Invalid(#[source] Box<toml::de::Error>),
     /// A number is out of its range.

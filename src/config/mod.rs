@@ -199,10 +199,15 @@ impl Config {
         if let Some(path) = path {
             let read = |source| ConfigError::Read { path: path.to_owned(), source };
             let text = std::fs::read_to_string(path).map_err(read)?;
-            let syntax = |source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) };
+            let wrong = |mut source: toml::de::Error| {
+                source.set_input(None);
+                let before = source.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+                let line = before.matches('\n').count() + 1;
+                ConfigError::Line { path: path.to_owned(), line, source: Box::new(source) }
+            };
             // Checked alone first, so that an error shows its line.
-            toml::from_str::<Config>(&text).map_err(syntax)?;
-            table = text.parse().map_err(syntax)?;
+            toml::from_str::<Config>(&text).map_err(wrong)?;
+            table = text.parse().map_err(wrong)?;
         }
         env::overlay(&mut table)?;
         let config: Self = table.try_into().map_err(|source| ConfigError::Invalid(Box::new(source)))?;

@@ -1,5 +1,9 @@
 //! What is taken for a configuration, and what is refused.
 
+use std::error::Error;
+use std::fs;
+use std::iter::successors;
+
 use toml::Table;
 
 use super::Config;
@@ -101,6 +105,20 @@ fn where_identities_are_asked_for_is_checked_and_no_password_is_shown() {
     ] {
         let error = with(&[(key, value)]).unwrap().unwrap_err().to_string();
         assert!(error.contains(said) && !error.contains("hunter2"), "{key} = {value}: {error}");
+    }
+    for file in [
+        "[identity]\nplc_url = \"https://me:hunter2@plc.directory\"",
+        "[identity]\nplc_url = \"https://me:hunter2@plc.directory",
+        "[[source]]\nkind = \"relay\"\nurl = \"wss://me:hunter2@relay.example\"",
+        "source = [{ kind = \"relay\", url = \"wss://me:hunter2@relay.example\" }]",
+    ] {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        fs::write(path.path(), file).unwrap();
+        let error = Config::load(Some(path.path())).unwrap_err();
+        let said: Vec<_> = successors(Some(&error as &dyn Error), |error| (*error).source())
+            .map(ToString::to_string)
+            .collect();
+        assert!(!said.concat().contains("hunter2") && said.concat().contains("line "), "{file}: {said:?}");
     }
     let local =
         with(&[("IDENTITY__PLC_URL", "http://localhost:2582/"), ("IDENTITY__DNS", "[\"[::1]:5353\"]")]);

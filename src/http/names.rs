@@ -6,13 +6,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
 use super::error::ApiError;
-use crate::identity::{Bucket, Rate, Resolver};
+use crate::identity::{Bucket, Rate, Resolver, Unresolved, UnresolvedHandle};
 use crate::syntax::{Did, Handle};
 
 /// How long a client waits for handles. Beyond it the client is told that they do not resolve, and may use DIDs.
@@ -20,6 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Queries that wait for handles at once. More than slow hosts should be able to hold up.
 const AT_ONCE: usize = 32;
+
+/// Handles that are looked up for clients at once. With those that lists show fewer than the gates of `identity` let in,
+/// so that accounts whose signatures wait always have turns.
+const LOOK_UPS_AT_ONCE: usize = 8;
 
 /// How often a handle is looked up for a client, whoever it is: as often as people type them, not as programs do.
 const RATE: Rate = Rate { burst: 100, each: Duration::from_millis(100) };
@@ -60,12 +65,17 @@ impl<'a> Names<'a> {
 /// Looks handles up for clients.
 pub(super) struct Asker {
     turns: Semaphore,
+    look_ups: Arc<Semaphore>,
     pace: Bucket,
 }
 
 impl Asker {
     pub(super) fn new() -> Self {
-        Self { turns: Semaphore::new(AT_ONCE), pace: Bucket::new(RATE) }
+        Self {
+            turns: Semaphore::new(AT_ONCE),
+            look_ups: Arc::new(Semaphore::new(LOOK_UPS_AT_ONCE)),
+            pace: Bucket::new(RATE),
+        }
     }
 
     /// Whose they are, within the time that a client has.
@@ -74,13 +84,29 @@ impl Asker {
     /// Too many ask at once, or too often.
     pub(super) async fn ask(&self, identities: &Resolver, handles: Vec<Handle>) -> Result<Found, ApiError> {
         let _turn = self.turns.try_acquire().map_err(|_| ApiError::Busy)?;
-        if !handles.iter().all(|_| self.pace.take()) {
+        if !u32::try_from(handles.len()).is_ok_and(|count| self.pace.take_all(count)) {
             return Err(ApiError::Busy);
         }
         let ask = async |handle: Handle| {
-            let did = tokio::time::timeout(PATIENCE, identities.did_of(&handle)).await;
-            (handle, did.ok().and_then(Result::ok))
+            let found = tokio::time::timeout(PATIENCE, self.look_up(identities, handle.clone())).await;
+            match found.unwrap_or(Err(UnresolvedHandle::NotThere)) {
+                Err(UnresolvedHandle::Busy | UnresolvedHandle::Account(Unresolved::Busy)) => {
+                    Err(ApiError::Busy)
+                }
+                found => Ok((handle, found.ok())),
+            }
         };
-        Ok(join_all(handles.into_iter().map(ask)).await.into_iter().collect())
+        Ok(try_join_all(handles.into_iter().map(ask)).await?.into_iter().collect())
+    }
+
+    /// Looks one up. Once begun it goes on when its client has gone: what it finds is for the next.
+    async fn look_up(&self, identities: &Resolver, handle: Handle) -> Result<Did, UnresolvedHandle> {
+        let turn = Arc::clone(&self.look_ups).acquire_owned().await.map_err(|_| UnresolvedHandle::Busy)?;
+        let identities = identities.clone();
+        let looking = tokio::spawn(async move {
+            let _turn = turn;
+            identities.did_of(&handle).await
+        });
+        looking.await.unwrap_or(Err(UnresolvedHandle::Busy))
     }
 }

@@ -38,23 +38,30 @@ impl Bucket {
 
     /// Takes one if there is one.
     pub fn take(&self) -> bool {
-        self.reserve(Duration::ZERO).is_some()
+        self.take_all(1)
+    }
+
+    /// Takes so many if there are as many, and else none.
+    pub fn take_all(&self, count: u32) -> bool {
+        self.spend(count, Duration::ZERO).is_some()
     }
 
     /// Takes the next one there will be, if that is within `patience`: how long to wait for it.
     pub fn reserve(&self, patience: Duration) -> Option<Duration> {
+        self.spend(1, patience)
+    }
+
+    fn spend(&self, count: u32, patience: Duration) -> Option<Duration> {
         let now = Instant::now();
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = settled.map_or(now, |settled| settled.max(now)) + self.rate.each;
+        let next = settled.map_or(now, |settled| settled.max(now)) + self.rate.each * count;
         let wait = next.duration_since(now).saturating_sub(self.rate.each * self.rate.burst);
         (wait <= patience).then(|| {
             *settled = Some(next);
             wait
         })
     }
-}
 
-impl Bucket {
     /// Gives one back that was taken.
     fn give_back(&self) {
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,7 +129,14 @@ impl Refreshes {
 
     /// Takes one look-up for an account, whose document names this host.
     pub(super) fn take(&self, did: &Did, host: Option<&str>) -> bool {
-        self.accounts.of(did).take() && self.hosts.of(host.unwrap_or_default()).take() && self.all.take()
+        let (account, host) = (self.accounts.of(did), self.hosts.of(host.unwrap_or_default()));
+        let buckets = [&*account, &*host, &self.all];
+        let taken = buckets.iter().take_while(|bucket| bucket.take()).count();
+        if taken < buckets.len() {
+            // Whoever is refused because of others has spent nothing.
+            buckets.iter().take(taken).for_each(|bucket| bucket.give_back());
+        }
+        taken == buckets.len()
     }
 
     /// Gives one back that led to nothing, because the directory could not be asked.
@@ -169,5 +183,16 @@ mod tests {
         assert_eq!(taken(&did(1), Some("a")), 2);
         assert_eq!((2..9).map(|n| taken(&did(n), Some("a"))).sum::<usize>(), 3);
         assert_eq!((9..20).map(|n| taken(&did(n), None)).sum::<usize>(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_refused_because_of_others_has_spent_nothing() {
+        let (seldom, often) = (Rate { burst: 2, each: 100 * SECOND }, Rate { burst: 1, each: SECOND });
+        let refreshes = Refreshes::new(&RefreshRates { account: seldom, host: often, all: seldom });
+        let (ada, bea) = (Did::parse("did:plc:ada").unwrap(), Did::parse("did:plc:bea").unwrap());
+        assert!(refreshes.take(&ada, Some("a")));
+        assert!((0..10).all(|_| !refreshes.take(&bea, Some("a"))));
+        tokio::time::advance(SECOND).await;
+        assert!(refreshes.take(&bea, Some("a")), "her own, and what all share, are not spent");
     }
 }

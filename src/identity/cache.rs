@@ -68,7 +68,7 @@ struct Facts<V, E> {
     failed: Option<Failed<E>>,
     /// What was known when somebody said that it changed.
     before: Option<V>,
-    /// How often that was.
+    /// How often somebody said so.
     forgotten: u64,
 }
 
@@ -108,6 +108,7 @@ impl<K: Hash + Eq + Clone, V: Clone + PartialEq, E: Unknown> Cache<K, V, E> {
     }
 
     /// How many things something is remembered of.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -169,6 +170,19 @@ impl<K: Hash + Eq + Clone, V: Clone + PartialEq, E: Unknown> Cache<K, V, E> {
         known
     }
 
+    /// What is known of it may be old: it is asked for again before it counts.
+    pub(super) fn doubt(&self, key: &K) {
+        let Some(slot) = self.slots.get(key) else { return };
+        let mut facts = slot.facts();
+        facts.forgotten += 1;
+        if facts.failed.take().is_some() {
+            self.editions.news.fetch_add(1, Ordering::AcqRel);
+        }
+        if let Some(known) = &mut facts.known {
+            known.fresh_until = Instant::now();
+        }
+    }
+
     fn slot(&self, key: &K) -> Arc<Slot<V, E>> {
         if let Some(slot) = self.slots.get(key) {
             return slot;
@@ -204,6 +218,8 @@ impl<K: Hash + Eq + Clone, V: Clone + PartialEq, E: Unknown> Cache<K, V, E> {
                 facts.known = Some(known.clone());
                 Ok(known)
             }
+            // It may be there by now.
+            Err(error) if facts.forgotten != forgotten => facts.instead(&error, wanted, now),
             Err(error) => facts.fail(error, wanted, now),
         };
         if had != facts.known.as_ref().map(|known| known.value.clone())

@@ -140,12 +140,9 @@ fn load_file(path: &Path, documents: &mut HashMap<Did, Arc<Document>>) -> Result
             continue;
         }
         let line = index + 1;
-        let value = serde_json::from_str(&text).map_err(|source| IdentityError::NotJson {
-            path: path.to_owned(),
-            line,
-            source,
-        })?;
-        let document = Document::read(value)
+        let value: serde_json::Value = serde_json::from_str(&text)
+            .map_err(|source| IdentityError::NotJson { path: path.to_owned(), line, source })?;
+        let document = Document::read(&value)
             .ok_or_else(|| IdentityError::NotADocument { path: path.to_owned(), line })?;
         documents.insert(document.did.clone(), Arc::new(document));
     }

@@ -4,7 +4,6 @@
 //! Spec: atproto did; PROTOCOL §6.1.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::codec::claim::Claim;
@@ -61,39 +60,24 @@ pub struct Document {
     pub host: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct DocumentWire {
-    id: String,
-    #[serde(default, rename = "alsoKnownAs")]
-    also_known_as: Vec<String>,
-    // Any shape: an entry that cannot be read is no reason to lose the others.
-    #[serde(default, rename = "verificationMethod")]
-    verification_method: Vec<Value>,
-    #[serde(default)]
-    service: Vec<Value>,
-}
-
 impl Document {
     /// Reads a document, or an object whose `doc` is one and whose `audit` is its PLC log.
-    pub fn read(mut value: Value) -> Option<Self> {
+    pub fn read(value: &Value) -> Option<Self> {
         let former_keys = value.get("audit").map(former_keys).unwrap_or_default();
-        let document = match value.get_mut("doc") {
-            Some(document) => document.take(),
-            None => value,
-        };
-        Some(Self { former_keys, ..Self::of(document)? })
+        Some(Self { former_keys, ..Self::of(value.get("doc").unwrap_or(value))? })
     }
 
     /// Reads a document alone.
-    pub fn of(document: Value) -> Option<Self> {
-        let wire: DocumentWire = serde_json::from_value(document).ok()?;
-        let handle = |name: &String| name.strip_prefix("at://").and_then(|name| Handle::parse(name).ok());
+    pub fn of(document: &Value) -> Option<Self> {
+        let id = document.get("id")?.as_str()?;
+        // Of any shape: an entry that cannot be read is no reason to lose the others.
+        let entries = |field| document.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let handle = |name: &Value| Handle::parse(name.as_str()?.strip_prefix("at://")?).ok();
         Some(Self {
-            handle: wire.also_known_as.iter().find_map(handle),
-            key: entry(&wire.verification_method, &wire.id, SIGNING_KEY)
-                .and_then(|method| key(method, &wire.id)),
-            host: entry(&wire.service, &wire.id, HOST).and_then(host),
-            did: Did::parse(&wire.id).ok()?,
+            did: Did::parse(id).ok()?,
+            handle: entries("alsoKnownAs").iter().find_map(handle),
+            key: entry(entries("verificationMethod"), id, SIGNING_KEY).and_then(|method| key(method, id)),
+            host: entry(entries("service"), id, HOST).and_then(host),
             former_keys: Vec::new(),
         })
     }
@@ -185,7 +169,7 @@ mod tests {
             "id": "did:plc:a", "alsoKnownAs": ["https://a.example", "at://a.example"],
             "verificationMethod": methods, "service": services,
         });
-        Document::read(document).unwrap()
+        Document::read(&document).unwrap()
     }
 
     #[test]
@@ -208,6 +192,29 @@ mod tests {
         {
             assert!(read(&[bad], &[]).key.is_none());
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_takes_nothing_with_it() {
+        let document = Document::read(&json!({
+            "id": "did:plc:a", "alsoKnownAs": [7, null, { "at": 1 }, "at://a.example/path", "at://A.example"],
+            "verificationMethod": [method("#atproto", "Multikey", K256)], "service": null,
+        }));
+        let document = document.unwrap();
+        assert_eq!(document.handle.unwrap().as_str(), "a.example");
+        assert!(document.key.is_some());
+        let elsewhere =
+            json!({ "id": "did:plc:a", "alsoKnownAs": "at://a.example", "verificationMethod": {} });
+        let elsewhere = Document::read(&elsewhere).unwrap();
+        assert_eq!((elsewhere.handle, elsewhere.key), (None, None));
+    }
+
+    #[test]
+    fn a_very_long_key_is_none_without_being_worked_out() {
+        let long = format!("z{}", "2".repeat(300_000));
+        let begun = std::time::Instant::now();
+        assert!(read(&[method("#atproto", "Multikey", &long)], &[]).key.is_none());
+        assert!(begun.elapsed().as_secs() < 1, "{:?}", begun.elapsed());
     }
 
     #[test]
@@ -261,7 +268,7 @@ mod tests {
             "operation": { "signingKey": format!("did:key:{P256}") }, "createdAt": "2026-01-01T00:00:00Z",
         });
         let read = |audit: Value| {
-            let document = Document::read(json!({ "doc": { "id": "did:plc:a" }, "audit": audit })).unwrap();
+            let document = Document::read(&json!({ "doc": { "id": "did:plc:a" }, "audit": audit })).unwrap();
             let second = |until: i64| (until / 1_000_000) % 60;
             document
                 .former_keys

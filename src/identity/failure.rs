@@ -71,20 +71,8 @@ pub enum Unproved {
     #[error("the account has no signing key")]
     NoSigningKey,
     /// The account's keys are not known.
-    #[error("the account's keys are not known: {why}")]
-    Unresolved {
-        /// Whether it is the directory itself that cannot be reached, so that asking again later may help.
-        patient: bool,
-        /// Why.
-        #[source]
-        why: Unresolved,
-    },
-}
-
-impl From<Unresolved> for Unproved {
-    fn from(why: Unresolved) -> Self {
-        Unproved::Unresolved { patient: matches!(why, Unresolved::Directory(_)), why }
-    }
+    #[error("the account's keys are not known: {0}")]
+    Unresolved(#[from] Unresolved),
 }
 
 /// A look-up failed on its way.
@@ -140,15 +128,19 @@ pub(super) trait Unknown: Clone {
 /// Most that is not there will not be there in a minute; what is made anew announces itself.
 const HOLDS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
+/// A host that failed says nothing when it is back.
+const FAILED_HOLDS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(300));
+
 /// A directory that fails is asked again soon: everybody waits for it.
 const DIRECTORY_HOLDS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 
 impl Unknown for Unresolved {
     fn holds(&self) -> Option<(Duration, Duration)> {
         match self {
-            Unresolved::NotThere | Unresolved::Unsupported | Unresolved::Failed(_) => Some(HOLDS),
+            Unresolved::NotThere => Some(HOLDS),
+            Unresolved::Failed(_) => Some(FAILED_HOLDS),
             Unresolved::Directory(_) => Some(DIRECTORY_HOLDS),
-            Unresolved::Busy | Unresolved::Offline => None,
+            Unresolved::Unsupported | Unresolved::Busy | Unresolved::Offline => None,
         }
     }
 
@@ -159,7 +151,15 @@ impl Unknown for Unresolved {
 
 impl Unknown for UnresolvedHandle {
     fn holds(&self) -> Option<(Duration, Duration)> {
-        (!matches!(self, UnresolvedHandle::Busy | UnresolvedHandle::Offline)).then_some(HOLDS)
+        match self {
+            UnresolvedHandle::Failed(_) => Some(FAILED_HOLDS),
+            UnresolvedHandle::Busy | UnresolvedHandle::Offline => None,
+            UnresolvedHandle::Reserved
+            | UnresolvedHandle::NotThere
+            | UnresolvedHandle::Ambiguous
+            | UnresolvedHandle::NotClaimed
+            | UnresolvedHandle::Account(_) => Some(HOLDS),
+        }
     }
 
     fn is_passing(&self) -> bool {

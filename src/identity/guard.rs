@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::Origin;
+use crate::syntax::Handle;
 
 /// The names that never lead to anything (PROTOCOL §6.2); `.test` does in a network of one's own.
 const RESERVED: [&str; 8] = ["alt", "arpa", "example", "internal", "invalid", "local", "localhost", "onion"];
@@ -18,9 +19,9 @@ pub enum Forbidden {
     /// One of its addresses is not public.
     #[error("the name leads into a private network")]
     Private,
-    /// It is an address and no name.
-    #[error("an address where there should be a name")]
-    Address,
+    /// It is an address, or a name that no host in public has.
+    #[error("an address, or a name that is not public")]
+    NoName,
     /// It has a port of its own.
     #[error("another port than that of HTTPS")]
     Port,
@@ -54,8 +55,9 @@ impl Guard {
             Err(Forbidden::Plain)
         } else if origin.port() != 443 {
             Err(Forbidden::Port)
-        } else if is_address(origin.host()) {
-            Err(Forbidden::Address)
+        } else if !Handle::is_valid(origin.host()) || self.is_reserved(origin.host()) {
+            // Not an address in any spelling, and not a neighbour: several labels, the last of which has a letter first.
+            Err(Forbidden::NoName)
         } else {
             Ok(())
         }
@@ -77,13 +79,6 @@ impl Guard {
         let is = |reserved: &str| top.eq_ignore_ascii_case(reserved);
         RESERVED.into_iter().any(is) || !self.private && is(RESERVED_OUTSIDE_TESTS)
     }
-}
-
-/// Whether a host is an address, in any of the forms that somebody may take for one: a name's last label has a letter
-/// first.
-fn is_address(host: &str) -> bool {
-    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    !last.starts_with(|first: char| first.is_ascii_alphabetic()) || host.contains(':')
 }
 
 fn is_public(address: IpAddr) -> bool {
@@ -229,17 +224,20 @@ mod tests {
     #[test]
     fn a_host_is_a_name_behind_tls_at_the_usual_port() {
         for (url, strict, open) in [
-            ("https://host.example", Ok(()), Ok(())),
-            ("https://host.example:8443", Err(Forbidden::Port), Ok(())),
-            ("http://host.example:443", Err(Forbidden::Plain), Err(Forbidden::Plain)),
+            ("https://host.com", Ok(()), Ok(())),
+            ("https://host.com:8443", Err(Forbidden::Port), Ok(())),
+            ("http://host.com:443", Err(Forbidden::Plain), Err(Forbidden::Plain)),
             ("http://localhost:24100", Err(Forbidden::Plain), Ok(())),
             ("http://127.0.0.1", Err(Forbidden::Plain), Err(Forbidden::Plain)),
-            ("https://127.0.0.1", Err(Forbidden::Address), Ok(())),
-            ("https://8.8.8.8", Err(Forbidden::Address), Ok(())),
-            ("https://[::1]", Err(Forbidden::Address), Ok(())),
-            ("https://0x7f000001", Err(Forbidden::Address), Ok(())),
-            ("https://2130706433", Err(Forbidden::Address), Ok(())),
-            ("https://127.1.", Err(Forbidden::Address), Ok(())),
+            ("https://127.0.0.1", Err(Forbidden::NoName), Ok(())),
+            ("https://8.8.8.8", Err(Forbidden::NoName), Ok(())),
+            ("https://[::1]", Err(Forbidden::NoName), Ok(())),
+            ("https://0x7f000001", Err(Forbidden::NoName), Ok(())),
+            ("https://2130706433", Err(Forbidden::NoName), Ok(())),
+            ("https://127.1.", Err(Forbidden::NoName), Ok(())),
+            ("https://localhost.", Err(Forbidden::NoName), Ok(())),
+            ("https://intranet", Err(Forbidden::NoName), Ok(())),
+            ("https://metadata.internal", Err(Forbidden::NoName), Ok(())),
         ] {
             let origin = Origin::parse(url).unwrap();
             assert_eq!((STRICT.admit(&origin), OPEN.admit(&origin)), (strict, open), "{url}");

@@ -53,9 +53,14 @@ impl Lookups {
         self.web.guard
     }
 
+    /// How an account is resolved, if it can be.
+    pub(super) fn method(&self, did: &Did) -> Result<Method, Unresolved> {
+        Method::of(did, self.guard()).ok_or(Unresolved::Unsupported)
+    }
+
     /// The document of an account.
     pub(super) async fn document(&self, did: &Did) -> Result<Arc<Document>, Unresolved> {
-        match Method::of(did, self.guard()).ok_or(Unresolved::Unsupported)? {
+        match self.method(did)? {
             Method::Plc => self.plc.document(&self.web, did).await,
             Method::Web(origin) => self.document_at(&origin, did).await,
         }
@@ -63,7 +68,7 @@ impl Lookups {
 
     /// The keys that an account had before. Nobody keeps those of a `did:web`.
     pub(super) async fn former_keys(&self, did: &Did) -> Result<Arc<[FormerKey]>, Unresolved> {
-        match Method::of(did, self.guard()).ok_or(Unresolved::Unsupported)? {
+        match self.method(did)? {
             Method::Plc => self.plc.former_keys(&self.web, did).await,
             Method::Web(_) => Err(Unresolved::NotThere),
         }
@@ -96,7 +101,10 @@ impl Lookups {
         let entered = self.handles.enter_within(handle.as_str(), self.web.patience).await;
         let _pass = entered.map_err(|_| UnresolvedHandle::Busy)?;
         let found = tokio::time::timeout(self.web.patience, self.ask_for(handle)).await;
-        found.unwrap_or(Err(UnresolvedHandle::Failed(Failure::TimedOut)))
+        let did = found.unwrap_or(Err(UnresolvedHandle::Failed(Failure::TimedOut)))?;
+        // Nothing that nobody can resolve is remembered: it may be long.
+        self.method(&did).map_err(UnresolvedHandle::Account)?;
+        Ok(did)
     }
 
     async fn ask_for(&self, handle: &Handle) -> Result<Did, UnresolvedHandle> {

@@ -81,7 +81,7 @@ impl Plc {
         match web.get(wish).await {
             Ok(answer) => self.judge(answer),
             // It is this one answer that is too large.
-            Err(Failure::Get(error)) if matches!(*error, GetError::Body) => {
+            Err(Failure::Get(error)) if matches!(*error, GetError::TooLarge) => {
                 Err(Unresolved::Failed(Failure::Get(error)))
             }
             Err(failure) => Err(self.failed(failure, None)),
@@ -94,7 +94,8 @@ impl Plc {
         if !status.is_success() && (!status.is_client_error() || passing.contains(&status)) {
             return Err(self.failed(Failure::Status(status), answer.retry_after));
         }
-        *self.health() = Health::default();
+        // Others may have been asked to leave it alone meanwhile.
+        self.health().failures = 0;
         match status {
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(Unresolved::NotThere),
             status if status.is_success() => Ok(answer),
@@ -128,6 +129,6 @@ impl Plc {
 /// The document in an answer, if it is this account's.
 pub(super) fn read(body: &[u8], did: &Did) -> Result<Arc<Document>, Unresolved> {
     let value: Option<Value> = serde_json::from_slice(body).ok();
-    let document = value.and_then(Document::of).ok_or(Unresolved::Failed(Failure::Unreadable))?;
+    let document = value.as_ref().and_then(Document::of).ok_or(Unresolved::Failed(Failure::Unreadable))?;
     if document.did == *did { Ok(Arc::new(document)) } else { Err(Unresolved::Failed(Failure::Foreign)) }
 }

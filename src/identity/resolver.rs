@@ -1,8 +1,10 @@
 //! The one who is asked: answers from files, from what is remembered, and from the network.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::budget::Refreshes;
 use super::cache::{Cache, Editions, Known, Peek, Times, Wanted};
@@ -34,6 +36,8 @@ pub(super) struct Asking {
     pub(super) shown: Shown,
     /// Tells what this process has answered from what another has.
     nonce: [u8; 16],
+    begun: Instant,
+    fresh: Duration,
 }
 
 impl Resolver {
@@ -55,6 +59,8 @@ impl Resolver {
             editions,
             shown,
             nonce,
+            begun: Instant::now(),
+            fresh: settings.fresh,
         });
         queue.serve(&asking, settings.limits.shown_rate);
         Self { directory: Arc::new(directory), asking: Some(asking) }
@@ -99,7 +105,12 @@ impl Resolver {
         asking.former_keys.forget(did);
         let document = asking.documents.forget(did);
         if let Some(handle) = document.as_ref().and_then(|document| document.handle.as_ref()) {
-            asking.handles.forget(handle);
+            // Whoever claims another's handle takes nothing from them.
+            if asking.is_known_as(did, handle) {
+                asking.handles.forget(handle);
+            } else {
+                asking.handles.doubt(handle);
+            }
         }
     }
 
@@ -162,7 +173,8 @@ impl Resolver {
         if document.handle.as_ref() == Some(handle) { Ok(did) } else { Err(UnresolvedHandle::NotClaimed) }
     }
 
-    /// Another value whenever handles may be others: the same over the same files as long as nothing was looked up.
+    /// Another value whenever handles may be others: the same over the same files as long as nothing was looked up, and
+    /// not for longer than what was looked up counts.
     pub fn fingerprint(&self) -> [u8; 32] {
         let files = self.directory.fingerprint();
         match &self.asking {
@@ -170,6 +182,9 @@ impl Resolver {
                 let mut hash = Sha256::new_with_prefix(files);
                 hash.update(asking.nonce);
                 hash.update(asking.editions.news().to_be_bytes());
+                // Whoever is told that an answer still holds looks nothing up, so none holds for longer than what it shows.
+                let ages = asking.begun.elapsed().as_secs() / asking.fresh.as_secs().max(1);
+                hash.update(ages.to_be_bytes());
                 hash.finalize().into()
             }
             _ => files,
@@ -177,7 +192,8 @@ impl Resolver {
     }
 
     /// How many accounts and handles are remembered.
-    pub fn remembered(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
         self.asking.as_ref().map_or(0, |asking| asking.documents.len() + asking.handles.len())
     }
 }
@@ -191,18 +207,28 @@ impl Asking {
         let look_up = async || {
             let document = self.lookups.document(did).await?;
             // What was found of a handle before its account claimed it is old.
-            if let Some(handle) = &document.handle
-                && !matches!(self.handles.peek(handle), Peek::Fresh(owner) | Peek::Stale(owner) if owner.value == *did)
-            {
-                self.handles.forget(handle);
+            if let Some(handle) = document.handle.as_ref().filter(|handle| !self.is_known_as(did, handle)) {
+                self.handles.doubt(handle);
             }
             Ok(document)
         };
+        // Remembered is only what can be resolved, which is short.
+        self.lookups.method(did)?;
         self.documents.get(did, wanted, look_up).await
     }
 
     pub(super) async fn did_of(&self, handle: &Handle) -> Result<Known<Did>, UnresolvedHandle> {
         self.handles.get(handle, Wanted::Fresh, async || self.lookups.did_of(handle).await).await
+    }
+
+    /// Whether the handle led to the account when it was looked up.
+    fn is_known_as(&self, did: &Did, handle: &Handle) -> bool {
+        matches!(self.handles.peek(handle), Peek::Fresh(owner) | Peek::Stale(owner) if owner.value == *did)
+    }
+
+    /// Whether an account can be looked up.
+    pub(super) fn can_resolve(&self, did: &Did) -> bool {
+        self.lookups.method(did).is_ok()
     }
 
     /// Whether a handle can lead anywhere.
@@ -227,16 +253,17 @@ impl Asking {
         }
         // What was found just now will not be another now.
         let is_new = known.edition > begun;
-        if !is_new && self.may_ask(self.documents.failure(did), did, &known.value)? {
+        if let Some(failure) = self.documents.failure(did) {
+            return Err(failure.into());
+        }
+        if !is_new && self.refreshes.take(did, known.value.host.as_deref()) {
             let again = self.document(did, Wanted::After(known.edition)).await;
             known = self.settle(again, did, &known.value)?;
             if self.proves(&known.value, claim) {
                 return Ok(());
             }
         }
-        if self.may_say_more(did, known.edition)
-            && self.may_ask(self.former_keys.failure(did), did, &known.value)?
-        {
+        if self.may_say_more(did, known.edition) && self.may_ask_for_log(did, &known.value)? {
             let look_up = async || self.lookups.former_keys(did).await;
             let keys = self.former_keys.get(did, Wanted::After(known.edition), look_up).await;
             match self.settle(keys, did, &known.value) {
@@ -254,15 +281,10 @@ impl Asking {
         did.as_str().starts_with("did:plc:") && !is_known
     }
 
-    /// Whether it may be asked for because a signature failed. Where it was asked for lately and there was no answer,
-    /// that still holds, and costs nothing.
-    fn may_ask(
-        &self,
-        failure: Option<Unresolved>,
-        did: &Did,
-        document: &Document,
-    ) -> Result<bool, Unresolved> {
-        match failure {
+    /// Whether the log may be asked for because a signature failed. Where it was asked for lately and there was no
+    /// answer, that still holds, and costs nothing.
+    fn may_ask_for_log(&self, did: &Did, document: &Document) -> Result<bool, Unresolved> {
+        match self.former_keys.failure(did) {
             Some(unreachable @ Unresolved::Directory(_)) => Err(unreachable),
             Some(_) => Ok(false),
             None => Ok(self.refreshes.take(did, document.host.as_deref())),

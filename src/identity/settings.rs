@@ -62,7 +62,7 @@ impl Default for Limits {
         let strangers = Bounds { at_once: 16, at_once_per_host: 2, waiting: 256 };
         Self {
             entries_max: 100_000,
-            plc: Bounds { at_once: 8, at_once_per_host: 8, waiting: 256 },
+            plc: Bounds { at_once: 16, at_once_per_host: 16, waiting: 256 },
             // The public directory serves everybody; who needs more runs a replica.
             plc_rate: Rate { burst: 200, each: Duration::from_millis(20) },
             hosts: strangers,

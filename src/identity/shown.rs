@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Semaphore, mpsc};
@@ -19,11 +20,9 @@ use crate::syntax::Did;
 /// Accounts that wait to be looked up: some pages of lists. The others are asked for again by who reads again.
 const QUEUE_LEN: usize = 1_000;
 
-/// Accounts that are looked up at once. Fewer than the gates let in, so that readers never take all turns.
+/// Accounts that are looked up at once. With what is looked up for clients fewer than the gates let in, so that readers
+/// never take all turns.
 const AT_ONCE: usize = 6;
-
-/// How long at most the rate makes a turn wait: a burst is spread over it.
-const WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The accounts that wait.
 pub(super) struct Shown {
@@ -48,11 +47,11 @@ impl Shown {
                 self.ask_for(did);
                 document
             }
-            Peek::Failed => return None,
-            Peek::Unknown => {
+            Peek::Unknown if asking.can_resolve(did) => {
                 self.ask_for(did);
                 return None;
             }
+            Peek::Failed | Peek::Unknown => return None,
         };
         let invalid = Some(INVALID_HANDLE.to_owned());
         let Some(handle) = &document.value.handle else { return invalid };
@@ -100,7 +99,7 @@ async fn work(mut queue: mpsc::Receiver<Did>, asking: Weak<Asking>, pace: Bucket
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     while let Some(did) = queue.recv().await {
         let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
-        tokio::time::sleep(pace.reserve(WAIT_MAX).unwrap_or(WAIT_MAX)).await;
+        tokio::time::sleep(pace.reserve(Duration::MAX).unwrap_or_default()).await;
         let Some(asking) = asking.upgrade() else { return };
         tokio::spawn(async move {
             // What comes of it is remembered, an error too.

@@ -15,6 +15,9 @@ use crate::net::{Answer, Origin, get};
 /// Addresses of a host that are tried, one after the other: its other family, and one that is down.
 const ADDRESSES_TRIED: usize = 3;
 
+/// The part of its time that a look-up waits for one address: so many that the others, and the answer, have theirs.
+const PARTS: u32 = 4;
+
 /// Who named a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NamedBy {
@@ -67,7 +70,7 @@ impl Web {
         if !origin.is_tls() {
             return Ok(get(stream, origin, path, wish.bytes_max).await?);
         }
-        let name = ServerName::try_from(origin.host().to_owned()).map_err(|_| Forbidden::Address)?;
+        let name = ServerName::try_from(origin.host().to_owned()).map_err(|_| Forbidden::NoName)?;
         let stream = TlsConnector::from(self.network.tls()).connect(name, stream).await;
         let stream = stream.map_err(|error| Failure::Connection(Arc::new(error)))?;
         Ok(get(stream, origin, path, wish.bytes_max).await?)
@@ -77,7 +80,7 @@ impl Web {
         if named_by == NamedBy::Stranger {
             self.guard.admit(origin)?;
         }
-        let addresses = match origin.host().parse::<IpAddr>() {
+        let mut addresses = match origin.host().parse::<IpAddr>() {
             Ok(address) => vec![address],
             Err(_) => {
                 let found = self.network.addresses(origin.host()).await;
@@ -87,12 +90,19 @@ impl Web {
         if named_by == NamedBy::Stranger {
             self.guard.check(&addresses)?;
         }
+        // The second is one of the other family: we may have a way to one of them only.
+        let is_v4 = addresses.first().is_some_and(IpAddr::is_ipv4);
+        if let Some(other) = addresses.iter().position(|address| address.is_ipv4() != is_v4) {
+            addresses.swap(1, other);
+        }
         let mut refused = Failure::Forbidden(Forbidden::Nowhere);
         for address in addresses.into_iter().take(ADDRESSES_TRIED) {
-            match self.network.connect(SocketAddr::new(address, origin.port())).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => refused = Failure::Connection(Arc::new(error)),
-            }
+            let connecting = self.network.connect(SocketAddr::new(address, origin.port()));
+            refused = match tokio::time::timeout(self.patience / PARTS, connecting).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => Failure::Connection(Arc::new(error)),
+                Err(_) => Failure::TimedOut,
+            };
         }
         Err(refused)
     }

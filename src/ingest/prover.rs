@@ -147,7 +147,7 @@ impl Shared {
                 Ok(()) => return Ok(()),
                 Err(Unproved::BadSignature) => return Err(Unsettled::Refused(Reject::BadSignature)),
                 Err(Unproved::NoSigningKey) => return Err(Unsettled::Refused(Reject::NoSigningKey)),
-                Err(Unproved::Unresolved { why, .. }) => why,
+                Err(Unproved::Unresolved(why)) => why,
             };
             match &why {
                 Unresolved::NotThere | Unresolved::Unsupported => {

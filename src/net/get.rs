@@ -1,5 +1,6 @@
 //! One small thing from a host, over HTTP.
 
+use std::error::Error;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
@@ -20,9 +21,9 @@ pub enum GetError {
     /// The path is none that a request can have.
     #[error("the path cannot be asked for")]
     Path,
-    /// The answer is larger than it may be, or ended too early.
-    #[error("the answer cannot be read or is too large")]
-    Body,
+    /// The answer is larger than it may be.
+    #[error("the answer is too large")]
+    TooLarge,
 }
 
 /// What the host answered.
@@ -66,7 +67,11 @@ pub async fn get(
         };
         if answer.status.is_success() {
             let body = Limited::new(response.into_body(), bytes_max).collect().await;
-            answer.body = body.map_err(|_| GetError::Body)?.to_bytes().to_vec();
+            let broken = |error: Box<dyn Error + Send + Sync>| match error.downcast::<hyper::Error>() {
+                Ok(error) => GetError::Http(*error),
+                Err(_) => GetError::TooLarge,
+            };
+            answer.body = body.map_err(broken)?.to_bytes().to_vec();
         }
         Ok(answer)
     };
@@ -74,9 +79,10 @@ pub async fn get(
     tokio::pin!(answer);
     tokio::select! {
         answer = &mut answer => answer,
-        ended = connection => {
-            ended?;
-            answer.await
-        }
+        // Its end may be less than orderly once it has brought the answer.
+        ended = connection => match (answer.await, ended) {
+            (Err(GetError::Http(_)), Err(ended)) => Err(ended.into()),
+            (answer, _) => answer,
+        },
     }
 }

@@ -98,10 +98,15 @@ impl Origin {
         if self.port == usual { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
     }
 
+    fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+
     /// Where a redirect leads: the origin, and the path with its query. `None` where it leads nowhere that may be
     /// followed: out of TLS, or to something with a password.
     pub fn redirected(&self, location: &str) -> Option<(Self, String)> {
-        let uri: Uri = location.parse().ok()?;
+        let absolute = location.strip_prefix("//").map(|rest| format!("{}://{rest}", self.scheme()));
+        let uri: Uri = absolute.as_deref().unwrap_or(location).parse().ok()?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let origin = match uri.authority() {
             // Relative to where we are.
@@ -116,7 +121,7 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", if self.tls { "https" } else { "http" }, self.authority())
+        write!(f, "{}://{}", self.scheme(), self.authority())
     }
 }
 

@@ -116,14 +116,14 @@ fn a_bad_configuration_is_78_and_says_where() {
         ("unknown-key.toml", "data_dri = \"x\"", "data_dri"),
         ("unknown-section.toml", "[htpp]\nbind = \"127.0.0.1:1\"", "htpp"),
         ("unknown-key-in-section.toml", "[limits]\nbatch = 1", "batch"),
-        ("no-toml.toml", "data_dir = ", "not TOML"),
+        ("no-toml.toml", "data_dir = ", "line 1"),
         ("a-number-for-text.toml", "data_dir = 5", "data_dir"),
         ("text-for-a-number.toml", "[limits]\nbatch_events = \"many\"", "batch_events"),
         ("a-negative-number.toml", "[limits]\nbatch_events = -1", "batch_events"),
         ("no-address.toml", "[http]\nbind = \"everywhere\"", "bind"),
         ("no-engine.toml", "[store]\nengine = \"rocks\"", "rocks"),
         ("no-source.toml", "[[source]]\nkind = \"carrier pigeon\"", "carrier pigeon"),
-        ("twice.toml", "data_dir = \"a\"\ndata_dir = \"b\"", "data_dir"),
+        ("twice.toml", "data_dir = \"a\"\ndata_dir = \"b\"", "line 2"),
     ];
     for (name, text, word) in files {
         let path = write(dir.path(), name, text);

@@ -111,3 +111,19 @@ async fn a_leader_that_gives_up_is_followed_by_another() {
     assert!(gave_up);
     assert_eq!(found.map(|known| known.value), Ok(7));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_older_than_the_news_is_not_remembered() {
+    let cache = cache();
+    let looking = cache.get(&1, Wanted::Fresh, async || {
+        tokio::time::sleep(MINUTE).await;
+        Err(No::Never)
+    });
+    let saying = async {
+        tokio::time::sleep(MINUTE / 2).await;
+        cache.forget(&1);
+    };
+    let (found, ()) = futures_util::future::join(looking, saying).await;
+    assert_eq!(found.map(|known| known.value), Err(No::Never));
+    assert_eq!(get(&cache, Ok(2)).await, Ok(2), "it may be there by now");
+}

@@ -3,7 +3,7 @@
 use super::{
     ADA, Changing, MINUTE, Reply, SECOND, claim, claim_at, did, document, log, resolver, resolver_beside,
 };
-use crate::identity::{Resolver, Unproved};
+use crate::identity::{Resolver, Unproved, Unresolved};
 use serde_json::json;
 
 fn word(proved: Result<(), Unproved>) -> &'static str {
@@ -11,8 +11,8 @@ fn word(proved: Result<(), Unproved>) -> &'static str {
         Ok(()) => "proved",
         Err(Unproved::BadSignature) => "bad signature",
         Err(Unproved::NoSigningKey) => "no key",
-        Err(Unproved::Unresolved { patient: true, .. }) => "later",
-        Err(Unproved::Unresolved { patient: false, .. }) => "unresolved",
+        Err(Unproved::Unresolved(Unresolved::Directory(_))) => "later",
+        Err(Unproved::Unresolved(_)) => "unresolved",
     }
 }
 
@@ -124,4 +124,20 @@ async fn bad_signatures_of_one_account_cost_a_look_up_a_minute() {
     }
     let asked = stub.asked().len();
     assert!((5..=14).contains(&asked), "{asked} in ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_host_of_its_own_is_down_a_strange_signature_is_not_called_bad() {
+    const WEB: &str = "did:web:ada.host.com";
+    let stub = plc(1).stub();
+    stub.site("ada.host.com", "93.184.0.1", |_| Reply::body(document(WEB, 1, "ada.host.com").to_string()));
+    let resolver = resolver(&stub);
+    assert_eq!(word(resolver.prove(&claim(WEB, 1)).await), "proved");
+    stub.site("ada.host.com", "93.184.0.1", |_| Reply::status(503, "", ""));
+    for _ in 0..5 {
+        tokio::time::advance(SECOND).await;
+        assert_eq!(word(resolver.prove(&claim(WEB, 2)).await), "unresolved");
+        assert_eq!(word(resolver.prove(&claim(WEB, 1)).await), "proved");
+    }
+    assert_eq!(stub.asked().len(), 2, "asked once more, and then left alone");
 }

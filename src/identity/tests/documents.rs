@@ -34,6 +34,12 @@ async fn a_directory_in_a_private_network_is_asked_because_its_operator_says_so(
 #[tokio::test(start_paused = true)]
 async fn what_the_directory_may_answer_is_told_apart() {
     let good = document(ADA, 1, "ada.host.com").to_string();
+    let raw = |before: String, body: &str| match Reply::body(body) {
+        Reply::Bytes(bytes) if before.starts_with("HTTP") => {
+            Reply::Bytes([before.as_bytes(), &bytes].concat())
+        }
+        _ => Reply::status(200, &before, body),
+    };
     let huge = format!("{{\"id\":\"{ADA}\",\"x\":\"{}\"}}", "x".repeat(70_000));
     for (reply, ends) in [
         (Reply::body(&good), "found"),
@@ -49,7 +55,21 @@ async fn what_the_directory_may_answer_is_told_apart() {
         (Reply::body("<html>"), "failed"),
         (Reply::body("[]"), "failed"),
         (Reply::Bytes(b"SSH-2.0-x\r\n".to_vec()), "directory"),
+        (Reply::body("[".repeat(60_000)), "failed"),
+        (Reply::Cut(format!("HTTP/1.0 200 X\r\n\r\n{good}").into_bytes()), "found"),
+        (raw("HTTP/1.1 103 X\r\nlink: x\r\n\r\n".repeat(50), &good), "found"),
+        (raw("x: y\r\n".repeat(1_000), ""), "directory"),
+        (
+            Reply::Bytes(
+                b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n".to_vec(),
+            ),
+            "directory",
+        ),
+        (Reply::Bytes(format!("HTTP/1.1 200 X\r\nx: {}", "x".repeat(1_000_000)).into_bytes()), "directory"),
+        (Reply::status(204, "", ""), "failed"),
+        (Reply::status(101, "", ""), "directory"),
         (Reply::Endless, "failed"),
+        (Reply::Cut(b"HTTP/1.1 200 X\r\ncontent-length: 900\r\n\r\n{".to_vec()), "directory"),
         (Reply::Silence, "directory"),
         (Reply::Drip(good.clone().into_bytes(), SECOND), "directory"),
     ] {
@@ -229,4 +249,74 @@ async fn many_who_want_one_thing_wait_for_one_look_up_and_survive_its_leader() {
         assert_eq!(word(&other.await.unwrap()), "found");
     }
     assert_eq!(stub.asked().len(), 2, "the leader's, and that of the one who took over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_did_that_nobody_can_resolve_takes_no_memory() {
+    let resolver = resolver(&with_plc(directory(Vec::new())));
+    for n in 0..100 {
+        let long = format!("did:web:{}{n}", "long.".repeat(400));
+        assert_eq!(word(&resolver.document(&did(&long)).await), "unsupported");
+    }
+    assert_eq!(resolver.remembered(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_down_does_not_hide_the_others() {
+    let known = document("did:web:ada.host.com", 1, "ada.host.com").to_string();
+    for (addresses, case) in [
+        (vec!["2606:4700::1", "2606:4700::2", "2606:4700::3", "93.184.0.1"], "no way to one of the families"),
+        (vec!["93.184.0.7", "93.184.0.1"], "an address at which nobody answers"),
+        (vec!["2606:4700::7", "93.184.0.1"], "a family that leads nowhere"),
+    ] {
+        let stub = with_plc(directory(Vec::new()));
+        stub.name("ada.host.com", &addresses);
+        stub.hole("93.184.0.7:443");
+        stub.hole("[2606:4700::7]:443");
+        let body = known.clone();
+        stub.host("93.184.0.1:443", move |_| Reply::body(&body));
+        assert_eq!(word(&resolver(&stub).document(&did("did:web:ada.host.com")).await), "found", "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_hangs_up_after_its_answer_has_answered() {
+    for _ in 0..20 {
+        let stub = with_plc(directory(Vec::new()));
+        stub.site("ada.host.com", "93.184.0.1", |_| {
+            Reply::Cut(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n".to_vec())
+        });
+        let found = resolver(&stub).document(&did("did:web:ada.host.com")).await;
+        assert_eq!(word(&found), "not there", "{:?}", found.err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_asks_to_be_left_alone_is_even_if_it_still_answers_others() {
+    let stub = with_plc(|path| match path.trim_start_matches('/') {
+        ADA => Reply::Drip(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n".to_vec(), SECOND / 20),
+        _ => Reply::status(429, "retry-after: 30\r\n", ""),
+    });
+    let resolver = resolver(&stub);
+    let (ada, bea) = (did(ADA), did(BEA));
+    let (slow, refused) = futures_util::future::join(resolver.document(&ada), resolver.document(&bea)).await;
+    assert_eq!((word(&slow), word(&refused)), ("not there", "directory"));
+    assert_eq!(word(&resolver.document(&super::account(1)).await), "directory");
+    assert_eq!(stub.asked().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_was_down_for_long_is_asked_again_soon() {
+    let stub = with_plc(directory(Vec::new()));
+    stub.site("ada.host.com", "93.184.0.1", |_| Reply::status(503, "", ""));
+    let (resolver, ada) = (resolver(&stub), did("did:web:ada.host.com"));
+    for _ in 0..150 {
+        assert_eq!(word(&resolver.document(&ada).await), "failed");
+        tokio::time::advance(MINUTE).await;
+    }
+    assert!(stub.asked().len() < 60, "{}", stub.asked().len());
+    let known = document("did:web:ada.host.com", 1, "ada.host.com").to_string();
+    stub.site("ada.host.com", "93.184.0.1", move |_| Reply::body(&known));
+    tokio::time::advance(5 * MINUTE).await;
+    assert_eq!(word(&resolver.document(&ada).await), "found");
 }

@@ -1,17 +1,18 @@
 //! Floods: what strangers can make us do is bounded.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{ADA, MINUTE, Reply, SECOND, account, claim_at, did, document, resolver, settings, with_plc};
-use crate::identity::{Directory, Resolver, Unproved, Unresolved};
+use super::{
+    ADA, MINUTE, Reply, SECOND, account, claim_at, did, document, resolver, resolver_with, with_plc,
+};
+use crate::identity::{Unproved, Unresolved};
 
 const MANY: usize = 10_000;
 
 fn busy(proved: &Result<(), Unproved>) -> bool {
-    matches!(proved, Err(Unproved::Unresolved { why: Unresolved::Busy, patient: false }))
+    matches!(proved, Err(Unproved::Unresolved(Unresolved::Busy)))
 }
 
 /// A directory that knows everybody, with the key 1.
@@ -41,9 +42,7 @@ async fn ten_thousand_unknown_accounts_at_once_make_a_few_hundred_look_ups() {
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_bad_signatures_of_known_accounts_make_as_many_look_ups_as_their_host_has() {
     let stub = with_plc(everybody);
-    let mut settings = settings();
-    settings.limits.plc_rate.each = Duration::from_micros(1);
-    let resolver = Resolver::new(settings, Directory::default(), Arc::new(stub.clone()));
+    let resolver = resolver_with(&stub, |limits| limits.plc_rate.each = Duration::from_micros(1));
     let accounts: Vec<_> = (0..MANY).map(account).collect();
     for account in &accounts {
         resolver.document(account).await.unwrap();
@@ -65,10 +64,10 @@ async fn ten_thousand_bad_signatures_of_known_accounts_make_as_many_look_ups_as_
 #[tokio::test(start_paused = true)]
 async fn what_is_remembered_is_bounded() {
     let stub = with_plc(everybody);
-    let mut settings = settings();
-    settings.limits.entries_max = 100;
-    settings.limits.plc_rate.each = Duration::from_micros(1);
-    let resolver = Resolver::new(settings, Directory::default(), Arc::new(stub.clone()));
+    let resolver = resolver_with(&stub, |limits| {
+        limits.entries_max = 100;
+        limits.plc_rate.each = Duration::from_micros(1);
+    });
     for n in 0..2_000 {
         resolver.document(&account(n)).await.unwrap();
     }

@@ -93,9 +93,10 @@ async fn a_redirect_is_guarded_like_the_first_step() {
     for (location, ends) in [
         ("/elsewhere", Ok(())),
         ("https://www.host.com/elsewhere", Ok(())),
+        ("//www.host.com/elsewhere", Ok(())),
         ("https://inside.host.com/", Err(Some(Forbidden::Private))),
-        ("https://169.254.169.254/latest/meta-data", Err(Some(Forbidden::Address))),
-        ("https://[::1]/", Err(Some(Forbidden::Address))),
+        ("https://169.254.169.254/latest/meta-data", Err(Some(Forbidden::NoName))),
+        ("https://[::1]/", Err(Some(Forbidden::NoName))),
         ("https://www.host.com:8443/", Err(Some(Forbidden::Port))),
         ("http://www.host.com/", Err(None)),
         ("https://me:secret@www.host.com/", Err(None)),
@@ -213,4 +214,35 @@ async fn a_handle_that_changes_is_another_answer_and_another_fingerprint() {
     let before = resolver.fingerprint();
     assert_eq!(shown(&resolver).await.as_deref(), Some("new.host.com"));
     assert_eq!(resolver.fingerprint(), before);
+    // Only, whoever is told that an answer still holds looks nothing up: when it is old it does not.
+    tokio::time::advance(HOUR).await;
+    assert_ne!(resolver.fingerprint(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_claims_anothers_handle_takes_nothing_from_them() {
+    let stub = with_plc(directory(vec![document(ADA, 1, NAME), document(BEA, 2, NAME)]));
+    stub.texts(NAME, &[&format!("did={ADA}")]);
+    let resolver = resolver(&stub);
+    assert_eq!(shown(&resolver).await.as_deref(), Some(NAME));
+    for _ in 0..3 {
+        resolver.document(&did(BEA)).await.unwrap();
+        assert_eq!(resolver.shown_handle(&did(ADA)).as_deref(), Some(NAME), "Bea is looked up");
+        resolver.forget(&did(BEA));
+        assert_eq!(resolver.shown_handle(&did(ADA)).as_deref(), Some(NAME), "Bea says that she changed");
+    }
+    // And when it really is hers now, that is seen at once.
+    stub.texts(NAME, &[&format!("did={BEA}")]);
+    resolver.document(&did(BEA)).await.unwrap();
+    assert_eq!(resolver.did_of(&handle(NAME)).await.unwrap(), did(BEA));
+    assert_eq!(shown(&resolver).await.as_deref(), Some("handle.invalid"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_of_a_did_that_nobody_can_resolve_takes_no_memory() {
+    let stub = ada();
+    stub.site(NAME, "93.184.0.1", |_| Reply::body(format!("did:web:{}", "x".repeat(2_000))));
+    let resolver = resolver(&stub);
+    assert_eq!(word(&resolver.did_of(&handle(NAME)).await), "account");
+    assert_eq!(resolver.remembered(), 1, "that there is nobody");
 }

@@ -16,7 +16,7 @@ use p256::ecdsa::signature::hazmat::PrehashSigner;
 use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{Value, json};
 
-use super::{Directory, Resolver, Settings};
+use super::{Directory, Limits, Resolver, Settings};
 use crate::codec::claim::Claim;
 use crate::net::Origin;
 use crate::syntax::{Did, Handle, Tid};
@@ -117,6 +117,13 @@ fn settings() -> Settings {
 
 pub(crate) fn resolver(stub: &Stub) -> Resolver {
     Resolver::new(settings(), Directory::default(), Arc::new(stub.clone()))
+}
+
+/// The same within other bounds.
+pub(crate) fn resolver_with(stub: &Stub, change: impl FnOnce(&mut Limits)) -> Resolver {
+    let mut settings = settings();
+    change(&mut settings.limits);
+    Resolver::new(settings, Directory::default(), Arc::new(stub.clone()))
 }
 
 /// The same with what these lines say in a file.

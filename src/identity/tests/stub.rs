@@ -25,6 +25,8 @@ pub(crate) enum Reply {
     Endless,
     /// Says nothing.
     Silence,
+    /// Answers with these bytes and is gone, without a word.
+    Cut(Vec<u8>),
 }
 
 impl Reply {
@@ -51,6 +53,8 @@ struct State {
     addresses: HashMap<String, Vec<IpAddr>>,
     texts: HashMap<String, Option<Vec<String>>>,
     hosts: HashMap<SocketAddr, Host>,
+    /// Addresses at which nothing answers, not even with a refusal.
+    holes: Vec<SocketAddr>,
     asked: Vec<String>,
     connected: Vec<SocketAddr>,
 }
@@ -106,6 +110,11 @@ impl Stub {
         self.state.lock().unwrap().hosts.insert(address.parse().unwrap(), Arc::new(host));
     }
 
+    /// At an address nobody answers at all.
+    pub(crate) fn hole(&self, address: &str) {
+        self.state.lock().unwrap().holes.push(address.parse().unwrap());
+    }
+
     /// A name with one address, and at its port of HTTPS a host.
     pub(crate) fn site(
         &self,
@@ -145,6 +154,11 @@ impl Stub {
             Reply::Drip(bytes, pause) => drip(&mut stream, &bytes, pause).await,
             Reply::Endless => endless(&mut stream).await,
             Reply::Silence => std::future::pending().await,
+            Reply::Cut(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                let _ = stream.flush().await;
+                return;
+            }
         };
         let _ = stream.flush().await;
         // Until the other side has read it.
@@ -181,13 +195,16 @@ impl Network for Stub {
     }
 
     fn connect(&self, address: SocketAddr) -> Waiting<'_, io::Result<Box<dyn Stream>>> {
-        let host = {
+        let (host, is_hole) = {
             let mut state = self.state.lock().unwrap();
             state.connected.push(address);
-            state.hosts.get(&address).cloned()
+            (state.hosts.get(&address).cloned(), state.holes.contains(&address))
         };
         let stub = self.clone();
         Box::pin(async move {
+            if is_hole {
+                std::future::pending::<()>().await;
+            }
             let host = host.ok_or(io::ErrorKind::ConnectionRefused)?;
             let (ours, theirs) = tokio::io::duplex(16 * 1024);
             tokio::spawn(async move {
