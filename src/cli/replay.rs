@@ -12,6 +12,7 @@ use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failed, Failure, configure, open_to_write, output};
+use crate::codec::Reject;
 use crate::codec::claim::Verify;
 use crate::config::Config;
 use crate::delivery::{Outcomes, Tally, queue};
@@ -165,6 +166,9 @@ impl Replay {
 
 /// Says what proving showed, beside what was rejected.
 fn say(tally: &Tally) {
+    if let Some(missed) = tally.rejected.get(&Reject::IdentityUnresolved) {
+        tracing::warn!(missed, "keys were missing: replay it again with the DID documents (--identities)");
+    }
     let Outcomes { proved, legacy, old, discontinuous } = tally.outcomes;
     tracing::info!(proved, legacy, old, discontinuous, "every dump was read");
 }

@@ -16,7 +16,7 @@ pub enum Verify {
     /// Signatures, trees, and that commits follow each other.
     #[default]
     Full,
-    /// Signatures.
+    /// Signatures. Operations are not signed, and are taken as they come.
     Signature,
     /// Blocks against their CIDs; everything else is taken as it comes.
     Off,

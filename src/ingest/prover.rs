@@ -20,6 +20,7 @@ use super::seldom::Seldom;
 use super::watch::{Expected, Watch};
 use super::window::{Proved, Ticket, Window};
 use crate::codec::claim::{Claim, Verify};
+use crate::codec::event::Interest;
 use crate::codec::{Reject, frame};
 use crate::identity::{Resolver, Unproved, Unresolved};
 use crate::syntax::Did;
@@ -235,13 +236,17 @@ fn prove(shared: &Arc<Shared>, evidence: Evidence) {
     let message = frame::decode_strictly(&bytes, &watch, verify);
     drop(bytes);
     let message = if live { refuse_the_future(message, now()) } else { message };
+    // A `#sync` of a repository that nobody follows leaves nothing missing.
+    let matters = !live
+        || expected.is_some()
+        || message.claim.as_ref().is_some_and(|it| watch.watches(it.did.as_str()));
     match (message.body, message.claim) {
         (Ok(body), Some(claim)) if !shared.resolver.proves(&claim) => {
             match (shared.place_to_wait(&claim.did), live) {
-                (None, true) => window.finish(ticket, Proved::Unresolved(claim.did)),
+                (None, true) => window.finish(ticket, unresolved(claim.did, matters)),
                 (place, _) => {
                     window.park(ticket, body);
-                    let waiting = Waiting { window, ticket, claim, expected, hold, _place: place };
+                    let waiting = Waiting { window, ticket, claim, expected, matters, hold, _place: place };
                     shared.runtime.spawn(waiting.wait(Arc::clone(shared)));
                 }
             }
@@ -255,12 +260,18 @@ fn prove(shared: &Arc<Shared>, evidence: Evidence) {
     }
 }
 
+fn unresolved(did: Did, matters: bool) -> Proved {
+    if matters { Proved::Unresolved(did) } else { Proved::Message(Err(Reject::IdentityUnresolved)) }
+}
+
 /// A message that waits for a key. What it says waits in the window, which may give it up.
 struct Waiting {
     window: Window,
     ticket: Ticket,
     claim: Claim,
     expected: Option<Expected>,
+    /// Something is missing if it is not proved.
+    matters: bool,
     hold: Hold,
     _place: Option<OwnedSemaphorePermit>,
 }
@@ -268,14 +279,14 @@ struct Waiting {
 impl Waiting {
     async fn wait(self, shared: Arc<Shared>) {
         let _alarm = Alarm;
-        let Self { window, ticket, claim, expected, hold, _place } = self;
+        let Self { window, ticket, claim, expected, matters, hold, _place } = self;
         let proved = match shared.settle(&claim, hold).await {
             Ok(()) => {
                 expected.iter().for_each(Expected::confirm);
                 Proved::Parked
             }
             Err(Unsettled::Refused(reject)) => Proved::Message(Err(reject)),
-            Err(Unsettled::Unresolved) => Proved::Unresolved(claim.did),
+            Err(Unsettled::Unresolved) => unresolved(claim.did, matters),
             Err(Unsettled::Stuck(why)) => Proved::Stuck(why),
             Err(Unsettled::Stopped) => return shared.send(Job::Abandon(window)),
         };

@@ -304,3 +304,16 @@ fn whoever_has_many_slow_hosts_takes_no_place_from_the_accounts_of_the_directory
     assert!(!is_marked(&following, &ann.did));
     assert!(following.rejected()["identity-unresolved"] >= 900, "as many as found no place");
 }
+
+#[test]
+fn a_sync_that_nobody_can_prove_marks_no_repository_that_is_not_followed() {
+    let plc = Plc::start();
+    plc.is_down_for(u64::MAX);
+    let (mut ann, mut bob) = (Repo::new(&did(1), Key::k256(2)), Repo::new(&did(2), Key::k256(3)));
+    put(&mut ann, 1, "a");
+    let frames = [(2, ann.sync(2).frame()), put(&mut bob, 3, "b")];
+    let (_host, following) = follow(&frames, plc.resolver(), Duration::from_millis(300));
+    following.until("both are given up", |it| it.rejected().get("identity-unresolved") == Some(&2));
+    following.until("what was wanted is marked", |following| is_marked(following, &bob.did));
+    assert!(!is_marked(&following, &ann.did));
+}
