@@ -1,8 +1,9 @@
 //! Opening a connection: name, TCP, TLS, upgrade, and the redirects on the way.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -10,7 +11,7 @@ use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use super::endpoint::Endpoint;
-use crate::net::{USER_AGENT, retry_after, system_tls};
+use crate::net::{USER_AGENT, is_public, retry_after, system_tls};
 
 /// An open stream.
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -106,8 +107,13 @@ impl Request<'_> {
 
     async fn follow(self, redirected: impl Fn(&Endpoint)) -> Result<Socket, ConnectError> {
         let (mut endpoint, mut path) = (self.endpoint.clone(), self.path.clone());
+        let mut led_by = LedBy::Operator;
         for _ in 0..=REDIRECTS_MAX {
-            let response = match upgrade(&endpoint, &path, self.message_bytes_max).await {
+            let stream = dial(&endpoint, led_by).await.map_err(ConnectError::Io)?;
+            if stream.peer_addr().is_ok_and(|peer| is_public(peer.ip())) {
+                led_by = LedBy::Stranger;
+            }
+            let response = match upgrade(stream, &endpoint, &path, self.message_bytes_max).await {
                 Ok(socket) => return Ok(socket),
                 Err(Error::Http(response)) => response,
                 Err(Error::Io(error)) => return Err(ConnectError::Io(error)),
@@ -137,10 +143,14 @@ fn with_query(path: &str, asked: &str) -> String {
     }
 }
 
-async fn upgrade(endpoint: &Endpoint, path: &str, message_bytes_max: usize) -> Result<Socket, Error> {
+async fn upgrade(
+    stream: TcpStream,
+    endpoint: &Endpoint,
+    path: &str,
+    message_bytes_max: usize,
+) -> Result<Socket, Error> {
     let mut request = format!("{endpoint}{path}").into_client_request()?;
     request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-    let stream = dial(endpoint).await?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
@@ -152,11 +162,28 @@ async fn upgrade(endpoint: &Endpoint, path: &str, message_bytes_max: usize) -> R
     Ok(socket)
 }
 
-/// A TCP connection to a host.
-pub(super) async fn dial(endpoint: &Endpoint) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect((endpoint.host(), endpoint.port())).await?;
+/// Who led us to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LedBy {
+    /// Whoever runs this, or a host in a private network that they named: it may be anywhere.
+    Operator,
+    /// A host in public. It must not lead us into the network that we stand in.
+    Stranger,
+}
+
+/// A TCP connection to a host: to one of the addresses that were looked at.
+pub(super) async fn dial(endpoint: &Endpoint, led_by: LedBy) -> std::io::Result<TcpStream> {
+    let addresses: Vec<_> = lookup_host((endpoint.host(), endpoint.port())).await?.collect();
+    if !may_connect(&addresses, led_by) {
+        return Err(std::io::Error::other("the redirect leads into a private network"));
+    }
+    let stream = TcpStream::connect(&addresses[..]).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+fn may_connect(addresses: &[SocketAddr], led_by: LedBy) -> bool {
+    led_by == LedBy::Operator || addresses.iter().all(|address| is_public(address.ip()))
 }
 
 fn refused(response: &tungstenite::http::Response<Option<Vec<u8>>>) -> ConnectError {
@@ -169,7 +196,7 @@ mod tests {
 
     use tokio_tungstenite::tungstenite::http::{Response, StatusCode};
 
-    use super::{ConnectError, refused};
+    use super::{ConnectError, LedBy, may_connect, refused};
 
     fn answer(status: u16, retry_after: Option<&str>) -> ConnectError {
         let mut response = Response::builder().status(status);
@@ -190,6 +217,19 @@ mod tests {
         }
         let dated = answer(429, Some("Fri, 06 Nov 2099 08:49:37 GMT")).retry_after();
         assert_eq!(dated, Some(Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn a_public_host_leads_nobody_into_a_private_network() {
+        let to = |addresses: &[&str]| addresses.iter().map(|it| it.parse().unwrap()).collect::<Vec<_>>();
+        for (addresses, of_operator, of_stranger) in [
+            (&["1.1.1.1:443", "[2606:4700::1]:443"][..], true, true),
+            (&["10.0.0.1:443"], true, false),
+            (&["1.1.1.1:443", "127.0.0.1:443"], true, false),
+        ] {
+            let may = [LedBy::Operator, LedBy::Stranger].map(|led_by| may_connect(&to(addresses), led_by));
+            assert_eq!(may, [of_operator, of_stranger], "{addresses:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
-use super::connect::dial;
+use super::connect::{LedBy, dial};
 use super::endpoint::Endpoint;
 use crate::net::{GetError, get, system_tls};
 
@@ -39,7 +39,7 @@ pub(super) async fn fetch(
     patience: Duration,
 ) -> Result<Vec<u8>, FetchError> {
     let got = async {
-        let stream = dial(endpoint).await?;
+        let stream = dial(endpoint, LedBy::Operator).await?;
         let answer = if endpoint.is_tls() {
             let name = ServerName::try_from(endpoint.host().to_owned()).map_err(|_| FetchError::Name)?;
             let stream = TlsConnector::from(system_tls()).connect(name, stream).await?;

@@ -4,6 +4,7 @@
 //! names and by `identity` for hosts that anybody names.
 #![allow(clippy::disallowed_methods, reason = "a shell: a date in a header is compared with the clock")]
 
+mod address;
 mod get;
 mod origin;
 mod tls;
@@ -15,6 +16,7 @@ use hyper::header::RETRY_AFTER;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
+pub use address::is_public;
 pub use get::{Answer, GetError, get};
 pub use origin::{Origin, OriginError};
 pub use tls::system_tls;
