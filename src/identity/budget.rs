@@ -97,7 +97,7 @@ pub(super) struct Refreshes {
     all: Bucket,
 }
 
-/// The rates of [`Refreshes`].
+/// The rates of refreshes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefreshRates {
     /// For one account. A key changes once in years; a log may be wanted after the document.

@@ -85,7 +85,7 @@ impl Resolver {
     }
 
     /// Proves a claim, and asks the network as far as that is needed and allowed. When the signature is by no known
-    /// key the document is looked up again, and of a `did:plc` its log, each within what [`Refreshes`] allows.
+    /// key the document is looked up again, and of a `did:plc` its log, each within its budget.
     ///
     /// # Errors
     /// It is not proved.
