@@ -189,10 +189,9 @@ fn reduce_account(rows: &mut Overlay<'_>, from: From, event: &event::Account) ->
 fn reduce_export(rows: &mut Overlay<'_>, export: &Export) -> Result<Outcome, RowsError> {
     let mut account = Repository::load(rows, &export.did)?;
     let nothing = export.records.is_empty() && !account.now.tracked;
-    let newer = account
-        .now
-        .rev
-        .is_none_or(|rev| export.rev > rev || (export.rev == rev && account.now.rev_from_jetstream));
+    // At the stored revision it is what was applied, unless something of that is missing.
+    let doubtful = account.now.rev_from_jetstream || account.now.marks.any();
+    let newer = account.now.rev.is_none_or(|rev| export.rev > rev || (export.rev == rev && doubtful));
     if nothing || !newer || account.now.state != AccountState::Active {
         return Ok(Effect::Skipped.then(if newer { Sequence::Next } else { Sequence::Old }));
     }

@@ -22,6 +22,8 @@ pub mod kind {
     pub const RELAY: &str = "relay";
     /// Jetstream.
     pub const JETSTREAM: &str = "jetstream";
+    /// Whole repositories from their hosts.
+    pub const BACKFILL: &str = "backfill";
 }
 
 /// A message that was sent less than this long ago shows that its source has caught up.

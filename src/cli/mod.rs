@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, everything else to standard error. Exit codes: CONTRACT §1.
 
+mod backfill;
 mod check;
 mod config;
 mod digest;
@@ -45,6 +46,7 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Replay(replay::Replay),
+    Backfill(backfill::Backfill),
     Digest(digest::Digest),
     Check(check::Check),
     Export(export::Export),
@@ -169,6 +171,7 @@ pub fn run() -> ExitCode {
     let result = match cli.command {
         Command::Serve(command) => command.run(),
         Command::Replay(command) => command.run(),
+        Command::Backfill(command) => command.run(),
         Command::Digest(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Export(command) => command.run(),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, within};
-use crate::identity::{Directory, Resolver, Settings, System};
-use crate::net::Origin;
+use crate::identity::{Directory, Resolver, Settings};
+use crate::net::{Guard, Origin, System, Web};
 
 /// Who is who.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,13 @@ impl Identity {
         } else {
             Resolver::offline(directory)
         }
+    }
+
+    /// The way to hosts that anybody may name.
+    pub fn web(&self) -> Web {
+        let guard = Guard { private: self.allow_private_networks };
+        let patience = Duration::from_secs(self.timeout_seconds);
+        Web { network: Arc::new(System::new(self.dns.clone())), guard, patience }
     }
 
     /// What types cannot say.

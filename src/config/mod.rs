@@ -4,6 +4,7 @@
 //! are applied on top by the commands. `config/example.toml` shows every key. Spec: CONTRACT §2.
 #![allow(clippy::disallowed_methods, reason = "a shell: it reads a file and the environment")]
 
+mod backfill;
 mod env;
 mod error;
 mod identity;
@@ -23,6 +24,7 @@ use tracing_subscriber::filter::EnvFilter;
 use crate::http::Addresses;
 use crate::ingest::live::Patience;
 
+pub use backfill::Backfill;
 pub use error::ConfigError;
 pub use identity::Identity;
 pub use source::SourceConfig;
@@ -38,6 +40,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The query server.
     pub http: Http,
+    /// Whole repositories from their hosts.
+    pub backfill: Backfill,
     /// Who is who.
     pub identity: Identity,
     /// Bounds on work.
@@ -127,6 +131,7 @@ impl Default for Config {
         Self {
             data_dir: PathBuf::from("data"),
             http: Http::default(),
+            backfill: Backfill::default(),
             identity: Identity::default(),
             limits: Limits::default(),
             live: Live::default(),
@@ -226,6 +231,7 @@ impl Config {
             return Err(ConfigError::LogFilter { filter: self.telemetry.log.clone() });
         }
         self.identity.validate()?;
+        self.backfill.validate()?;
         let live = &self.live;
         within("live.connect_seconds", live.connect_seconds, 1..=600)?;
         within("live.ping_seconds", live.ping_seconds, 1..=600)?;

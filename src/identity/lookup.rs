@@ -5,15 +5,16 @@ use std::sync::Arc;
 use hyper::StatusCode;
 
 use super::document::{Document, FormerKey};
-use super::failure::{Failure, Unresolved, UnresolvedHandle};
+use super::failure::{Unresolved, UnresolvedHandle};
 use super::gate::Gate;
-use super::guard::Guard;
 use super::method::Method;
-use super::network::Network;
 use super::plc::{DOCUMENT_BYTES_MAX, Plc, read};
 use super::settings::Settings;
-use super::web::{NamedBy, Web, Wish};
+use crate::net::Failure;
+use crate::net::Guard;
+use crate::net::Network;
 use crate::net::Origin;
+use crate::net::{NamedBy, Web, Wish};
 use crate::syntax::{Did, Handle};
 
 /// Where a `did:web` has its document, and a handle its account.

@@ -1,6 +1,6 @@
 //! Where the document of a DID is: in the directory, or at a host of its own. Pure. Spec: PROTOCOL §6.1.
 
-use super::guard::Guard;
+use crate::net::Guard;
 use crate::net::Origin;
 use crate::syntax::{Did, Handle};
 
@@ -50,7 +50,7 @@ fn host(identifier: &str, guard: Guard) -> Option<Origin> {
 #[cfg(test)]
 mod tests {
     use super::Method;
-    use crate::identity::guard::Guard;
+    use crate::net::Guard;
     use crate::net::Origin;
     use crate::syntax::Did;
 

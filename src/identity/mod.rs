@@ -13,25 +13,20 @@ mod directory;
 mod document;
 mod failure;
 mod gate;
-mod guard;
 mod lookup;
 mod method;
-mod network;
 mod plc;
 mod resolver;
 mod settings;
 mod shown;
 #[cfg(test)]
 pub(crate) mod tests;
-mod web;
 
 pub use budget::{Bucket, Rate, RefreshRates};
 pub use directory::{Directory, IdentityError};
 pub use document::{Document, FormerKey};
-pub use failure::{Failure, Unproved, Unresolved, UnresolvedHandle};
+pub use failure::{Unproved, Unresolved, UnresolvedHandle};
 pub use gate::Bounds;
-pub use guard::Forbidden;
-pub use network::{Network, Stream, System, Waiting};
 pub use resolver::Resolver;
 pub use settings::{Limits, Settings};
 /// What is shown for an account that is known, but not by a handle that holds both ways (RULES §4).

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 
 use super::budget::Bucket;
 use super::document::{Document, FormerKey, former_keys};
-use super::failure::{Failure, Unresolved};
+use super::failure::Unresolved;
 use super::gate::Gate;
 use super::settings::Settings;
-use super::web::{NamedBy, Web, Wish};
+use crate::net::Failure;
 use crate::net::{Answer, GetError, Origin};
+use crate::net::{NamedBy, Web, Wish};
 use crate::syntax::Did;
 
 /// Bytes of a document: those of today have one or two thousand.

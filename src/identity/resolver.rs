@@ -12,10 +12,10 @@ use super::directory::Directory;
 use super::document::{Document, FormerKey};
 use super::failure::{Unproved, Unresolved, UnresolvedHandle};
 use super::lookup::Lookups;
-use super::network::Network;
 use super::settings::Settings;
 use super::shown::Shown;
 use crate::codec::claim::Claim;
+use crate::net::Network;
 use crate::syntax::{Did, Handle};
 
 /// Resolves accounts and handles. Cheap to clone.

@@ -7,6 +7,7 @@
 //! is the way to the writer, along which the `prover` proves messages and the `window` keeps their order.
 #![allow(clippy::disallowed_methods, reason = "a shell: it reads files and sockets, and knows the time")]
 
+pub mod backfill;
 pub mod backoff;
 mod connect;
 pub mod dump;

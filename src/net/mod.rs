@@ -5,9 +5,14 @@
 #![allow(clippy::disallowed_methods, reason = "a shell: a date in a header is compared with the clock")]
 
 mod address;
+mod download;
+mod failure;
 mod get;
+mod guard;
+mod network;
 mod origin;
 mod tls;
+mod web;
 
 use std::time::Duration;
 
@@ -17,9 +22,14 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 pub use address::is_public;
+pub use download::{DownloadError, Downloaded, Pace, download};
+pub use failure::Failure;
 pub use get::{Answer, GetError, get};
+pub use guard::{Forbidden, Guard};
+pub use network::{Network, Stream, System, Waiting};
 pub use origin::{Origin, OriginError};
 pub use tls::system_tls;
+pub use web::{NamedBy, Web, Wish};
 
 /// What we call ourselves.
 pub const USER_AGENT: &str = concat!("guestlist/", env!("CARGO_PKG_VERSION"));

@@ -11,6 +11,7 @@ mod agreement;
 mod answers;
 mod api;
 mod archives;
+mod backfill;
 mod backpressure;
 mod bad_input;
 mod documents;

@@ -22,7 +22,8 @@ const USAGE: i32 = 64;
 const CONFIG: i32 = 78;
 
 /// The commands that there are.
-const COMMANDS: [&str; 8] = ["serve", "replay", "digest", "check", "export", "import", "explain", "config"];
+const COMMANDS: [&str; 9] =
+    ["serve", "replay", "backfill", "digest", "check", "export", "import", "explain", "config"];
 
 /// Longer than any command here takes, so that one that hangs is a failure and not a stopped run.
 const PATIENCE: Duration = Duration::from_secs(60);

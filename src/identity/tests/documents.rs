@@ -7,7 +7,8 @@ use super::{
     ADA, BEA, Changing, HOUR, MINUTE, PLC_ADDRESS, Reply, SECOND, Stub, claim, did, directory, document,
     resolver, resolver_beside, with_plc,
 };
-use crate::identity::{Failure, Forbidden, Unresolved};
+use crate::identity::Unresolved;
+use crate::net::{Failure, Forbidden};
 
 /// How a look-up ends, in a word.
 fn word(found: &Result<impl Sized, Unresolved>) -> &'static str {

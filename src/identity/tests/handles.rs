@@ -4,7 +4,8 @@ use super::{
     ADA, BEA, Changing, HOUR, Reply, SECOND, Stub, did, directory, document, handle, resolver,
     resolver_beside, with_plc,
 };
-use crate::identity::{Failure, Forbidden, Resolver, UnresolvedHandle};
+use crate::identity::{Resolver, UnresolvedHandle};
+use crate::net::{Failure, Forbidden};
 
 const NAME: &str = "ada.host.com";
 

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
-use crate::identity::network::{Network, Stream, Waiting};
+use crate::net::{Network, Stream, Waiting};
 
 /// What a host does with a request.
 #[derive(Clone, Debug)]

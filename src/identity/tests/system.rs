@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::net::UdpSocket;
 
-use crate::identity::{Network, System};
+use crate::net::{Network, System};
 
 const TXT: u16 = 16;
 const A: u16 = 1;

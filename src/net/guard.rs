@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use crate::net::{Origin, is_public};
+use super::{Origin, is_public};
 use crate::syntax::Handle;
 
 /// The names that never lead to anything (PROTOCOL §6.2); `.test` does in a network of one's own.
@@ -35,14 +35,14 @@ pub enum Forbidden {
 
 /// What is allowed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Guard {
+pub struct Guard {
     /// Private networks too, for tests.
-    pub(super) private: bool,
+    pub private: bool,
 }
 
 impl Guard {
     /// Whether a host may be asked at all, before its name is looked up.
-    pub(super) fn admit(self, origin: &Origin) -> Result<(), Forbidden> {
+    pub fn admit(self, origin: &Origin) -> Result<(), Forbidden> {
         if self.private {
             // Without TLS only within this machine.
             return if origin.is_tls() || origin.host() == "localhost" {
@@ -65,7 +65,7 @@ impl Guard {
 
     /// Whether a name may be followed to its addresses. One private address among public ones forbids them all: who
     /// mixes them has nothing good in mind, and which of them is tried first is not ours to choose.
-    pub(super) fn check(self, addresses: &[IpAddr]) -> Result<(), Forbidden> {
+    pub fn check(self, addresses: &[IpAddr]) -> Result<(), Forbidden> {
         if addresses.is_empty() {
             return Err(Forbidden::Nowhere);
         }
@@ -74,7 +74,7 @@ impl Guard {
     }
 
     /// Whether a name ends in one that leads nowhere by definition.
-    pub(super) fn is_reserved(self, name: &str) -> bool {
+    pub fn is_reserved(self, name: &str) -> bool {
         let top = name.rsplit('.').next().unwrap_or_default();
         let is = |reserved: &str| top.eq_ignore_ascii_case(reserved);
         RESERVED.into_iter().any(is) || !self.private && is(RESERVED_OUTSIDE_TESTS)

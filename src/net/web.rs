@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 use super::failure::Failure;
 use super::guard::{Forbidden, Guard};
 use super::network::{Network, Stream};
-use crate::net::{Answer, Origin, get};
+use super::{Answer, Origin, get};
 
 /// Addresses of a host that are tried, one after the other: its other family, and one that is down.
 const ADDRESSES_TRIED: usize = 3;
@@ -20,7 +20,7 @@ const PARTS: u32 = 4;
 
 /// Who named a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NamedBy {
+pub enum NamedBy {
     /// Whoever runs this, in the configuration: it may be anywhere.
     Operator,
     /// Anybody.
@@ -28,27 +28,32 @@ pub(super) enum NamedBy {
 }
 
 /// What to get.
-pub(super) struct Wish<'a> {
-    pub(super) origin: &'a Origin,
-    pub(super) path: &'a str,
-    pub(super) named_by: NamedBy,
+pub struct Wish<'a> {
+    /// Where it is.
+    pub origin: &'a Origin,
+    /// Path and query.
+    pub path: &'a str,
+    /// Who named the host.
+    pub named_by: NamedBy,
     /// Bytes of the body, at most.
-    pub(super) bytes_max: usize,
+    pub bytes_max: usize,
     /// Redirects that are followed.
-    pub(super) redirects_max: u32,
+    pub redirects_max: u32,
 }
 
 /// Gets things.
-pub(super) struct Web {
-    pub(super) network: Arc<dyn Network>,
-    pub(super) guard: Guard,
+pub struct Web {
+    /// How names and connections are had.
+    pub network: Arc<dyn Network>,
+    /// Where it may lead.
+    pub guard: Guard,
     /// How long one thing may take, from the name to the last byte.
-    pub(super) patience: Duration,
+    pub patience: Duration,
 }
 
 impl Web {
     /// The answer of whoever is led to in the end: a success, or a status that says why not.
-    pub(super) async fn get(&self, wish: Wish<'_>) -> Result<Answer, Failure> {
+    pub async fn get(&self, wish: Wish<'_>) -> Result<Answer, Failure> {
         tokio::time::timeout(self.patience, self.follow(wish)).await.unwrap_or(Err(Failure::TimedOut))
     }
 
@@ -66,14 +71,19 @@ impl Web {
     }
 
     async fn ask(&self, origin: &Origin, path: &str, wish: &Wish<'_>) -> Result<Answer, Failure> {
-        let stream = self.connect(origin, wish.named_by).await?;
+        let stream = self.open(origin, wish.named_by).await?;
+        Ok(get(stream, origin, path, wish.bytes_max).await?)
+    }
+
+    /// A connection to a host, with TLS where its origin says so.
+    pub async fn open(&self, origin: &Origin, named_by: NamedBy) -> Result<Box<dyn Stream>, Failure> {
+        let stream = self.connect(origin, named_by).await?;
         if !origin.is_tls() {
-            return Ok(get(stream, origin, path, wish.bytes_max).await?);
+            return Ok(stream);
         }
         let name = ServerName::try_from(origin.host().to_owned()).map_err(|_| Forbidden::NoName)?;
         let stream = TlsConnector::from(self.network.tls()).connect(name, stream).await;
-        let stream = stream.map_err(|error| Failure::Connection(Arc::new(error)))?;
-        Ok(get(stream, origin, path, wish.bytes_max).await?)
+        Ok(Box::new(stream.map_err(|error| Failure::Connection(Arc::new(error)))?))
     }
 
     async fn connect(&self, origin: &Origin, named_by: NamedBy) -> Result<Box<dyn Stream>, Failure> {

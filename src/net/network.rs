@@ -1,4 +1,4 @@
-//! The network as identities need it: names, their texts, connections. A trait, so that tests stay in their process.
+//! The network as it is needed here: names, their texts, connections. A trait, so that tests stay in their process.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
-use crate::net::system_tls;
+use super::system_tls;
 
 /// Something that is waited for.
 pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,202 @@
+//! One whole repository from its host: asked for, spooled to disk, read and proved.
+//!
+//! The host is the one that the account's document names, or a relay that redirects there. It is a stranger: where it
+//! leads is guarded, how much it sends and how slowly is bounded, and what it sends is a claim like any other. Spec:
+//! PROTOCOL §4.6 and §7.
+
+use std::fs::File;
+use std::io::Seek;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use crate::codec::Reject;
+use crate::codec::claim::Claim;
+use crate::codec::event::Export;
+use crate::identity::{Resolver, Unproved, Unresolved};
+use crate::ingest::repository::{self, ExportError};
+use crate::ingest::watch::Watch;
+use crate::net::{DownloadError, Downloaded, Failure, NamedBy, Origin, Pace, Web, download};
+use crate::syntax::Did;
+
+/// Redirects that are followed: a relay's, and one of the host's own.
+const REDIRECTS_MAX: u32 = 3;
+
+/// What a host says when there is no repository to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Withheld {
+    /// It does not have it.
+    NotFound,
+    /// Its account was taken down.
+    TakenDown,
+    /// Its account is suspended.
+    Suspended,
+    /// Its account is deactivated.
+    Deactivated,
+}
+
+/// A repository could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    /// Who hosts it cannot be found out.
+    #[error("its host is not known: {0}")]
+    Host(#[source] Unresolved),
+    /// The account's document names no host.
+    #[error("its account names no host")]
+    NoHost,
+    /// The host cannot be reached.
+    #[error(transparent)]
+    Unreachable(#[from] Failure),
+    /// The host did not send all of it.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// The host is busy, or not well.
+    #[error("the host answered {status}")]
+    Busy {
+        /// Its status.
+        status: u16,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The host says that there is none to be had.
+    #[error("the host withholds it: {0:?}")]
+    Withheld(Withheld),
+    /// The host refuses for a reason of its own.
+    #[error("the host refuses: {status}")]
+    Refused {
+        /// Its status.
+        status: u16,
+    },
+    /// What it sent is not used.
+    #[error("what the host sent is not used: {}", .0.reason())]
+    Rejected(Reject),
+    /// The key that would prove it is not to be had.
+    #[error("its key is not known: {0}")]
+    Key(#[source] Unresolved),
+    /// It cannot be kept on disk.
+    #[error("it cannot be kept: {0}")]
+    Spool(#[from] std::io::Error),
+    /// We are told to stop.
+    #[error("told to stop")]
+    Stopped,
+}
+
+/// Fetches repositories.
+#[derive(Clone)]
+pub(super) struct Fetcher {
+    pub(super) web: Arc<Web>,
+    pub(super) resolver: Resolver,
+    /// What is wanted of them.
+    pub(super) watch: Watch,
+    /// Where they are kept while they are read.
+    pub(super) spool: PathBuf,
+    pub(super) pace: Pace,
+    pub(super) stop: CancellationToken,
+}
+
+impl Fetcher {
+    /// Where an account's repository is.
+    pub(super) async fn host_of(&self, did: &Did) -> Result<Origin, FetchError> {
+        let document = self.resolver.document(did).await.map_err(FetchError::Host)?;
+        let host = document.host.as_deref().and_then(|host| Origin::parse(host).ok());
+        host.ok_or(FetchError::NoHost)
+    }
+
+    /// The repository as its host has it now, proved to its last block.
+    pub(super) async fn fetch(&self, did: &Did, host: &Origin) -> Result<Export, FetchError> {
+        let file = self.spool(did, host).await?;
+        let (watch, stop) = (self.watch.clone(), self.stop.clone());
+        let read = spawn_blocking(move || read(file, &watch, &stop)).await;
+        let (export, claim) = read.map_err(std::io::Error::other)??;
+        if export.did != *did {
+            return Err(FetchError::Rejected(Reject::CommitDidMismatch));
+        }
+        self.prove(&claim).await?;
+        Ok(export)
+    }
+
+    async fn prove(&self, claim: &Claim) -> Result<(), FetchError> {
+        match self.resolver.prove(claim).await {
+            Ok(()) => Ok(()),
+            Err(Unproved::BadSignature) => Err(FetchError::Rejected(Reject::BadSignature)),
+            Err(Unproved::NoSigningKey) => Err(FetchError::Rejected(Reject::NoSigningKey)),
+            Err(Unproved::Unresolved(why)) => Err(FetchError::Key(why)),
+        }
+    }
+
+    /// Writes what the host sends to a file that has no name, and so never outlives us.
+    async fn spool(&self, did: &Did, host: &Origin) -> Result<File, FetchError> {
+        let mut origin = host.clone();
+        let mut path = format!("/xrpc/com.atproto.sync.getRepo?did={}", encode(did.as_str()));
+        for _ in 0..=REDIRECTS_MAX {
+            let mut file = tempfile::tempfile_in(&self.spool)?;
+            let stream = tokio::select! {
+                stream = self.web.open(&origin, NamedBy::Stranger) => stream?,
+                () = self.stop.cancelled() => return Err(FetchError::Stopped),
+            };
+            let downloaded = tokio::select! {
+                downloaded = download(stream, &origin, &path, self.pace, &mut file) => downloaded?,
+                () = self.stop.cancelled() => return Err(FetchError::Stopped),
+            };
+            if !downloaded.status.is_redirection() {
+                judge(&downloaded)?;
+                file.rewind()?;
+                return Ok(file);
+            }
+            let location = downloaded.location.as_deref();
+            (origin, path) = location.and_then(|to| origin.redirected(to)).ok_or(Failure::Redirect)?;
+        }
+        Err(Failure::Redirect.into())
+    }
+}
+
+fn read(mut file: File, watch: &Watch, stop: &CancellationToken) -> Result<(Export, Claim), FetchError> {
+    let again = file.try_clone()?;
+    repository::read(&mut file, &again, watch, stop).map_err(|error| match error {
+        ExportError::Reject(reject) => FetchError::Rejected(reject),
+        ExportError::Io(error) => FetchError::Spool(error),
+        ExportError::Stopped => FetchError::Stopped,
+    })
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+/// What an answer means. Hosts differ in their statuses, and agree in the names of errors.
+fn judge(downloaded: &Downloaded) -> Result<(), FetchError> {
+    if downloaded.status.is_success() {
+        return Ok(());
+    }
+    let status = downloaded.status.as_u16();
+    let refusal: Option<Refusal> = serde_json::from_slice(&downloaded.refusal).ok();
+    Err(match refusal.as_ref().map(|refusal| refusal.error.as_str()) {
+        Some("RepoNotFound") => FetchError::Withheld(Withheld::NotFound),
+        Some("RepoTakendown") => FetchError::Withheld(Withheld::TakenDown),
+        Some("RepoSuspended") => FetchError::Withheld(Withheld::Suspended),
+        Some("RepoDeactivated") => FetchError::Withheld(Withheld::Deactivated),
+        _ if matches!(status, 408 | 425 | 429 | 500..) => {
+            FetchError::Busy { status, retry_after: downloaded.retry_after }
+        }
+        _ => FetchError::Refused { status },
+    })
+}
+
+/// A text as it stands in a query.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
+                encoded.push(byte.into())
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
