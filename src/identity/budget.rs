@@ -1,6 +1,5 @@
 //! How often something may be done: so often at once, and then one each so long.
 
-use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +8,7 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
+use crate::net::Origin;
 use crate::syntax::Did;
 
 /// Names whose spending is remembered. Whoever makes up more names than this is bounded by what all share.
@@ -80,11 +80,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
         Self { rate, names: Cache::new(NAMES_MAX) }
     }
 
-    fn of<Q>(&self, name: &Q) -> Arc<Bucket>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
-    {
+    fn of(&self, name: &K) -> Arc<Bucket> {
         let full = || Ok::<_, Infallible>(Arc::new(Bucket::new(self.rate)));
         self.names.get_or_insert_with(name, full).unwrap_or_else(|never| match never {})
     }
@@ -93,7 +89,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
 /// What signatures that fail may cost: a bad signature is free for whoever sends it, and so must not be a look-up for us.
 pub(super) struct Refreshes {
     accounts: Buckets<Did>,
-    hosts: Buckets<String>,
+    hosts: Buckets<Option<Origin>>,
     all: Bucket,
 }
 
@@ -128,8 +124,8 @@ impl Refreshes {
     }
 
     /// Takes one look-up for an account, whose document names this host.
-    pub(super) fn take(&self, did: &Did, host: Option<&str>) -> bool {
-        let (account, host) = (self.accounts.of(did), self.hosts.of(host.unwrap_or_default()));
+    pub(super) fn take(&self, did: &Did, host: Option<&Origin>) -> bool {
+        let (account, host) = (self.accounts.of(did), self.hosts.of(&host.cloned()));
         let buckets = [&*account, &*host, &self.all];
         let taken = buckets.iter().take_while(|bucket| bucket.take()).count();
         if taken < buckets.len() {
@@ -140,9 +136,9 @@ impl Refreshes {
     }
 
     /// Gives one back that led to nothing, because the directory could not be asked.
-    pub(super) fn give_back(&self, did: &Did, host: Option<&str>) {
+    pub(super) fn give_back(&self, did: &Did, host: Option<&Origin>) {
         self.accounts.of(did).give_back();
-        self.hosts.of(host.unwrap_or_default()).give_back();
+        self.hosts.of(&host.cloned()).give_back();
         self.all.give_back();
     }
 }
@@ -152,6 +148,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Bucket, Rate, RefreshRates, Refreshes};
+    use crate::net::Origin;
     use crate::syntax::Did;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -180,8 +177,9 @@ mod tests {
         let refreshes = Refreshes::new(&rates);
         let did = |n: usize| Did::parse(&format!("did:plc:{n}")).unwrap();
         let taken = |did: &Did, host| (0..10).filter(|_| refreshes.take(did, host)).count();
-        assert_eq!(taken(&did(1), Some("a")), 2);
-        assert_eq!((2..9).map(|n| taken(&did(n), Some("a"))).sum::<usize>(), 3);
+        let host = Origin::of_name("pds.example");
+        assert_eq!(taken(&did(1), Some(&host)), 2);
+        assert_eq!((2..9).map(|n| taken(&did(n), Some(&host))).sum::<usize>(), 3);
         assert_eq!((9..20).map(|n| taken(&did(n), None)).sum::<usize>(), 3);
     }
 
@@ -190,9 +188,10 @@ mod tests {
         let (seldom, often) = (Rate { burst: 2, each: 100 * SECOND }, Rate { burst: 1, each: SECOND });
         let refreshes = Refreshes::new(&RefreshRates { account: seldom, host: often, all: seldom });
         let (ada, bea) = (Did::parse("did:plc:ada").unwrap(), Did::parse("did:plc:bea").unwrap());
-        assert!(refreshes.take(&ada, Some("a")));
-        assert!((0..10).all(|_| !refreshes.take(&bea, Some("a"))));
+        let host = Origin::of_name("pds.example");
+        assert!(refreshes.take(&ada, Some(&host)));
+        assert!((0..10).all(|_| !refreshes.take(&bea, Some(&host))));
         tokio::time::advance(SECOND).await;
-        assert!(refreshes.take(&bea, Some("a")), "her own, and what all share, are not spent");
+        assert!(refreshes.take(&bea, Some(&host)), "her own, and what all share, are not spent");
     }
 }

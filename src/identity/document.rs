@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::codec::claim::Claim;
 use crate::codec::key::PublicKey;
+use crate::net::Origin;
 use crate::syntax::{Did, Handle};
 
 /// The fragments under which a document has what is looked for.
@@ -57,7 +58,7 @@ pub struct Document {
     /// The keys that signed them before, oldest first, as far as the PLC log came with the document.
     pub former_keys: Vec<FormerKey>,
     /// The origin of the account's host.
-    pub host: Option<String>,
+    pub host: Option<Origin>,
 }
 
 impl Document {
@@ -107,16 +108,13 @@ fn key(method: &Value, did: &str) -> Option<PublicKey> {
 }
 
 /// An origin, without a path or a user: what follows it in a URL is ours to say.
-fn host(service: &Value) -> Option<String> {
+fn host(service: &Value) -> Option<Origin> {
     let text = |field| service.get(field).and_then(Value::as_str);
     let endpoint = text("serviceEndpoint").filter(|_| text("type") == Some(HOST_TYPE))?;
-    let endpoint = endpoint.strip_suffix('/').unwrap_or(endpoint);
-    let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"))?;
-    let is_origin = !rest.is_empty()
-        && endpoint.len() <= HOST_BYTES_MAX
-        && !rest.contains(['/', '@', '?', '#', '\\'])
-        && !rest.contains(char::is_whitespace);
-    is_origin.then(|| endpoint.to_owned())
+    if endpoint.len() > HOST_BYTES_MAX {
+        return None;
+    }
+    Origin::parse(endpoint).ok()
 }
 
 /// The signing keys in a PLC log that were replaced, the first first, each with the time of its last replacement.
@@ -236,7 +234,9 @@ mod tests {
     #[test]
     fn the_host_is_an_origin() {
         let service = |endpoint: &str| {
-            read(&[], &[json!({ "id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": endpoint })]).host
+            read(&[], &[json!({ "id": "#atproto_pds", "type": "AtprotoPersonalDataServer", "serviceEndpoint": endpoint })])
+                .host
+                .map(|host| host.to_string())
         };
         assert_eq!(service("https://pds.example/").as_deref(), Some("https://pds.example"));
         assert_eq!(service("http://localhost:2583").as_deref(), Some("http://localhost:2583"));

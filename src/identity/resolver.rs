@@ -256,7 +256,7 @@ impl Asking {
         if let Some(failure) = self.documents.failure(did) {
             return Err(failure.into());
         }
-        if !is_new && self.refreshes.take(did, known.value.host.as_deref()) {
+        if !is_new && self.refreshes.take(did, known.value.host.as_ref()) {
             let again = self.document(did, Wanted::After(known.edition)).await;
             known = self.settle(again, did, &known.value)?;
             if self.proves(&known.value, claim) {
@@ -287,7 +287,7 @@ impl Asking {
         match self.former_keys.failure(did) {
             Some(unreachable @ Unresolved::Directory(_)) => Err(unreachable),
             Some(_) => Ok(false),
-            None => Ok(self.refreshes.take(did, document.host.as_deref())),
+            None => Ok(self.refreshes.take(did, document.host.as_ref())),
         }
     }
 
@@ -299,7 +299,7 @@ impl Asking {
         document: &Document,
     ) -> Result<T, Unresolved> {
         if let Err(Unresolved::Directory(_) | Unresolved::Busy) = found {
-            self.refreshes.give_back(did, document.host.as_deref());
+            self.refreshes.give_back(did, document.host.as_ref());
         }
         found
     }

@@ -3,15 +3,14 @@
 use std::io::Write;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1;
-use hyper::{Request, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::{Response, StatusCode, header, http};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::{Origin, USER_AGENT, retry_after};
+use super::exchange::exchange;
+use super::{Origin, retry_after};
 
 /// Bytes of an answer that is an error, which are kept: it has a name and a sentence.
 const REFUSAL_BYTES_MAX: usize = 8_000;
@@ -37,7 +36,7 @@ pub enum DownloadError {
     Http(#[from] hyper::Error),
     /// The path is none that a request can have.
     #[error("the path cannot be asked for")]
-    Path,
+    Path(#[from] http::Error),
     /// It is larger than it may be.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(u64),
@@ -73,25 +72,11 @@ pub async fn download(
     pace: Pace,
     into: &mut (impl Write + Send),
 ) -> Result<Downloaded, DownloadError> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path)
-        .header(header::HOST, origin.authority())
-        .header(header::USER_AGENT, USER_AGENT)
-        .body(Empty::<Bytes>::new())
-        .map_err(|_| DownloadError::Path)?;
-    let answer = async {
-        let response = tokio::time::timeout(pace.grace, sender.send_request(request)).await;
+    exchange(stream, origin, path, async |answering| {
+        let response = tokio::time::timeout(pace.grace, answering).await;
         receive(response.map_err(|_| DownloadError::TooSlow)??, pace, into).await
-    };
-    // The connection works while the answer is waited for, and ends with it.
-    tokio::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        ended = connection => {
-            ended?;
-            answer.await
-        }
-    }
+    })
+    .await
 }
 
 async fn receive(

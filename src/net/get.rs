@@ -3,14 +3,12 @@
 use std::error::Error;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use http_body_util::{BodyExt, Limited};
+use hyper::{StatusCode, header, http};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Origin, USER_AGENT, retry_after};
+use super::exchange::exchange;
+use super::{Origin, retry_after};
 
 /// It could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +18,7 @@ pub enum GetError {
     Http(#[from] hyper::Error),
     /// The path is none that a request can have.
     #[error("the path cannot be asked for")]
-    Path,
+    Path(#[from] http::Error),
     /// The answer is larger than it may be.
     #[error("the answer is too large")]
     TooLarge,
@@ -50,14 +48,8 @@ pub async fn get(
     path: &str,
     bytes_max: usize,
 ) -> Result<Answer, GetError> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path)
-        .header(header::HOST, origin.authority())
-        .header(header::USER_AGENT, USER_AGENT)
-        .body(Empty::<Bytes>::new())
-        .map_err(|_| GetError::Path)?;
-    let answer = async {
-        let response = sender.send_request(request).await?;
+    exchange(stream, origin, path, async |answering| {
+        let response = answering.await?;
         let location = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
         let mut answer = Answer {
             status: response.status(),
@@ -74,15 +66,6 @@ pub async fn get(
             answer.body = body.map_err(broken)?.to_bytes().to_vec();
         }
         Ok(answer)
-    };
-    // The connection works while the answer is waited for, and ends with it.
-    tokio::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        // Its end may be less than orderly once it has brought the answer.
-        ended = connection => match (answer.await, ended) {
-            (Err(GetError::Http(_)), Err(ended)) => Err(ended.into()),
-            (answer, _) => answer,
-        },
-    }
+    })
+    .await
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod download;
+mod exchange;
 mod failure;
 mod get;
 mod guard;

@@ -75,8 +75,13 @@ impl Web {
         Ok(get(stream, origin, path, wish.bytes_max).await?)
     }
 
-    /// A connection to a host, with TLS where its origin says so.
+    /// A connection to a host, with TLS where its origin says so, within the time that one thing may take.
     pub async fn open(&self, origin: &Origin, named_by: NamedBy) -> Result<Box<dyn Stream>, Failure> {
+        let opened = tokio::time::timeout(self.patience, self.reach(origin, named_by)).await;
+        opened.unwrap_or(Err(Failure::TimedOut))
+    }
+
+    async fn reach(&self, origin: &Origin, named_by: NamedBy) -> Result<Box<dyn Stream>, Failure> {
         let stream = self.connect(origin, named_by).await?;
         if !origin.is_tls() {
             return Ok(stream);
@@ -115,5 +120,51 @@ impl Web {
             };
         }
         Err(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use rustls::ClientConfig;
+    use tokio::io::DuplexStream;
+
+    use super::{Failure, Guard, NamedBy, Network, Stream, Web};
+    use crate::net::{Origin, Waiting, system_tls};
+
+    /// A network in which everybody takes a connection and says nothing.
+    #[derive(Default)]
+    struct Silent(Mutex<Vec<DuplexStream>>);
+
+    impl Network for Silent {
+        fn addresses<'a>(&'a self, _: &'a str) -> Waiting<'a, io::Result<Vec<IpAddr>>> {
+            Box::pin(async { Ok(vec![Ipv4Addr::new(1, 1, 1, 1).into()]) })
+        }
+
+        fn texts<'a>(&'a self, _: &'a str) -> Waiting<'a, io::Result<Vec<String>>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
+        fn connect(&self, _: SocketAddr) -> Waiting<'_, io::Result<Box<dyn Stream>>> {
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            self.0.lock().unwrap().push(theirs);
+            Box::pin(async move { Ok(Box::new(ours) as Box<dyn Stream>) })
+        }
+
+        fn tls(&self) -> Arc<ClientConfig> {
+            system_tls()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_never_speaks_tls_is_given_up() {
+        let (guard, patience) = (Guard { private: false }, Duration::from_secs(10));
+        let web = Web { network: Arc::new(Silent::default()), guard, patience };
+        let opened = web.open(&Origin::of_name("pds.host.com"), NamedBy::Stranger).await;
+        assert!(matches!(opened.err(), Some(Failure::TimedOut)));
     }
 }

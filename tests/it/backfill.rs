@@ -2,10 +2,9 @@
 //! lies changes nothing.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -19,6 +18,7 @@ use tempfile::tempdir;
 use crate::frames::{car, ipld, root_of};
 use crate::harness::{check, dump, guestlist, replay, succeed};
 use crate::opened::blocks_of;
+use crate::serving::serve;
 use crate::signed::{Key, Repo, Write};
 
 const EVENT: &str = "community.lexicon.calendar.event";
@@ -37,17 +37,7 @@ impl Pds {
         let answers = Answers::default();
         let path = "/xrpc/com.atproto.sync.getRepo";
         let router = Router::new().route(path, get(repository)).with_state(Arc::clone(&answers));
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                axum::serve(listener, router).await.unwrap();
-            });
-        });
-        Self { address, answers }
+        Self { address: serve(router), answers }
     }
 
     fn answers(&self, did: &str, status: u16, body: Vec<u8>) {

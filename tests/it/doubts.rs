@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -29,6 +28,7 @@ use serde_json::{Value, json};
 use crate::following::{Following, impatient, prover, relay_at};
 use crate::frames::{Op, commit, frame, identity, ipld, text};
 use crate::host::Host;
+use crate::serving::serve;
 use crate::signed::{Key, Repo, Write};
 
 const EVENT: &str = "community.lexicon.calendar.event";
@@ -51,17 +51,7 @@ impl Plc {
     fn start() -> Self {
         let shared = Arc::new(Shared::default());
         let router = Router::new().route("/{did}", get(document)).with_state(Arc::clone(&shared));
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                axum::serve(listener, router).await.unwrap();
-            });
-        });
-        Self { address, shared }
+        Self { address: serve(router), shared }
     }
 
     fn knows(&self, repo: &Repo) {
@@ -155,6 +145,7 @@ fn while_the_directory_is_down_who_is_known_goes_on_and_who_is_not_waits() {
     following.until("everything is there", |following| records(following) == 19);
     following.until_stored(19);
     assert_eq!(following.rejected(), BTreeMap::new());
+    assert_eq!(following.status().outcomes.proved, 19);
     assert!(plc.asked() <= 1 + 3 + 2, "{}", plc.asked());
 }
 

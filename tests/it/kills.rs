@@ -91,6 +91,24 @@ fn a_daemon_killed_at_random_moments_goes_on_to_the_digest_of_a_replay() {
 }
 
 #[test]
+fn a_daemon_shows_what_proving_came_to() {
+    let frames = numbered("medium.frames.zst");
+    let last = frames.last().unwrap().0;
+    let host = Host::of(frames);
+    let dir = tempdir().unwrap();
+    let daemon = begin(following(dir.path(), "relay", &host));
+    until_at(&daemon, last);
+    let shown = source(&daemon)["verification"].clone();
+    let count = |name: &str| {
+        let found = shown.as_array().unwrap().iter().find(|it| it["name"] == name);
+        found.map_or(0, |it| it["count"].as_u64().unwrap())
+    };
+    assert!(count("proved") > 3000, "{shown}");
+    assert!(count("old") > 0, "every account begins with a `#sync` of what is known: {shown}");
+    assert_eq!((count("legacy"), count("discontinuous")), (0, 0), "{shown}");
+}
+
+#[test]
 fn a_daemon_that_follows_jetstream_and_is_killed_goes_on_to_the_same_digest() {
     let frames: Vec<_> = numbered("medium.frames.zst").into_iter().map(|(_, frame)| frame).collect();
     let lines = as_jetstream(&frames);

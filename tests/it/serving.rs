@@ -1,7 +1,7 @@
 //! The daemon as an operator meets it: started, asked, stopped, killed, started again.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -64,6 +64,21 @@ impl Daemon {
         let address = address.unwrap_or_else(|| panic!("no address in {line:?}")).to_owned();
         Self { process, address }
     }
+}
+
+/// Serves this on loopback for as long as the process runs.
+pub(crate) fn serve(router: axum::Router) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, router).await.unwrap();
+        });
+    });
+    address
 }
 
 /// One request; the status, the headers as they came, and the body.

@@ -359,10 +359,24 @@ fn a_repository_is_marked_for_whatever_a_host_should_be_asked_about() {
     let begun = || Event::Commit(firehose(ANN, 10, None, vec![party()]));
     let by_jetstream = || Event::Commit(jetstream(ANN, 10, party()));
     let on_top = |since| Event::Commit(firehose(ANN, 11, since, vec![party()]));
+    let on_another = |tree| {
+        let mut commit = firehose(ANN, 11, Some(10), vec![party()]);
+        let Origin::Firehose { prev_data, .. } = &mut commit.origin else {
+            unreachable!("it is of the firehose")
+        };
+        *prev_data = Some(data(tree));
+        Event::Commit(commit)
+    };
     let (old, gone) = (Event::Commit(jetstream(ANN, 9, party())), account(ANN, false, None));
     let cases = [
         ("a commit that follows", vec![(begun(), true), (on_top(Some(10)), true)], Marks::default()),
         ("a gap in the chain", vec![(begun(), true), (on_top(Some(9)), true)], gap),
+        ("a gap that only the tree shows", vec![(begun(), true), (on_another(9), true)], gap),
+        (
+            "a commit that follows by its tree too",
+            vec![(begun(), true), (on_another(10), true)],
+            Marks::default(),
+        ),
         ("a gap at the start", vec![(on_top(Some(9)), true)], Marks::default()),
         ("a gap after Jetstream", vec![(by_jetstream(), true), (on_top(Some(9)), true)], Marks::default()),
         ("a block is missing", vec![(begun(), true), (Event::Commit(damaged), true)], desynchronized),

@@ -8,7 +8,7 @@ use super::{
     resolver, resolver_beside, with_plc,
 };
 use crate::identity::Unresolved;
-use crate::net::{Failure, Forbidden};
+use crate::net::{Failure, Forbidden, Origin};
 
 /// How a look-up ends, in a word.
 fn word(found: &Result<impl Sized, Unresolved>) -> &'static str {
@@ -27,7 +27,7 @@ fn word(found: &Result<impl Sized, Unresolved>) -> &'static str {
 async fn a_directory_in_a_private_network_is_asked_because_its_operator_says_so() {
     let stub = with_plc(directory(vec![document(ADA, 1, "ada.host.com")]));
     let found = resolver(&stub).document(&did(ADA)).await.unwrap();
-    assert_eq!(found.host.as_deref(), Some("https://pds.host.com"));
+    assert_eq!(found.host, Some(Origin::of_name("pds.host.com")));
     assert_eq!(stub.asked(), [format!("/{ADA}")]);
     assert_eq!(stub.connected(), [PLC_ADDRESS.parse::<SocketAddr>().unwrap()]);
 }

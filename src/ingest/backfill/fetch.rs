@@ -53,7 +53,10 @@ pub(super) enum FetchError {
     Unreachable(#[from] Failure),
     /// The host did not send all of it.
     #[error(transparent)]
-    Download(#[from] DownloadError),
+    Cut(DownloadError),
+    /// The host sends more than is taken, or what is no answer to anything.
+    #[error(transparent)]
+    Unusable(DownloadError),
     /// The host is busy, or not well.
     #[error("the host answered {status}")]
     Busy {
@@ -85,6 +88,28 @@ pub(super) enum FetchError {
     Stopped,
 }
 
+impl FetchError {
+    /// Whose fault it was: the host's for now, the host's, or ours.
+    fn of_download(error: DownloadError) -> Self {
+        match error {
+            DownloadError::Http(_) | DownloadError::TooSlow => FetchError::Cut(error),
+            DownloadError::TooLarge(_) | DownloadError::Path(_) => FetchError::Unusable(error),
+            DownloadError::Write(error) => FetchError::Spool(error),
+        }
+    }
+
+    /// Whether the host may have it after a while.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            FetchError::Unreachable(failure) => {
+                matches!(failure, Failure::TimedOut | Failure::Name(_) | Failure::Connection(_))
+            }
+            FetchError::Cut(_) | FetchError::Busy { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// Fetches repositories.
 #[derive(Clone)]
 pub(super) struct Fetcher {
@@ -102,8 +127,7 @@ impl Fetcher {
     /// Where an account's repository is.
     pub(super) async fn host_of(&self, did: &Did) -> Result<Origin, FetchError> {
         let document = self.resolver.document(did).await.map_err(FetchError::Host)?;
-        let host = document.host.as_deref().and_then(|host| Origin::parse(host).ok());
-        host.ok_or(FetchError::NoHost)
+        document.host.clone().ok_or(FetchError::NoHost)
     }
 
     /// The repository as its host has it now, proved to its last block.
@@ -131,7 +155,9 @@ impl Fetcher {
     /// Writes what the host sends to a file that has no name, and so never outlives us.
     async fn spool(&self, did: &Did, host: &Origin) -> Result<File, FetchError> {
         let mut origin = host.clone();
-        let mut path = format!("/xrpc/com.atproto.sync.getRepo?did={}", encode(did.as_str()));
+        // Nothing else in a DID means anything in a query.
+        let did = did.as_str().replace('%', "%25");
+        let mut path = format!("/xrpc/com.atproto.sync.getRepo?did={did}");
         for _ in 0..=REDIRECTS_MAX {
             let mut file = tempfile::tempfile_in(&self.spool)?;
             let stream = tokio::select! {
@@ -139,7 +165,9 @@ impl Fetcher {
                 () = self.stop.cancelled() => return Err(FetchError::Stopped),
             };
             let downloaded = tokio::select! {
-                downloaded = download(stream, &origin, &path, self.pace, &mut file) => downloaded?,
+                downloaded = download(stream, &origin, &path, self.pace, &mut file) => {
+                    downloaded.map_err(FetchError::of_download)?
+                }
                 () = self.stop.cancelled() => return Err(FetchError::Stopped),
             };
             if !downloaded.status.is_redirection() {
@@ -187,16 +215,30 @@ fn judge(downloaded: &Downloaded) -> Result<(), FetchError> {
     })
 }
 
-/// A text as it stands in a query.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
-                encoded.push(byte.into())
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use super::{DownloadError, Failure, FetchError};
+    use crate::net::Forbidden;
+
+    #[test]
+    fn only_what_a_host_may_have_later_is_asked_for_again() {
+        let error = || io::Error::other("no");
+        for (fetched, passing) in [
+            (FetchError::of_download(DownloadError::TooSlow), true),
+            (FetchError::of_download(DownloadError::TooLarge(1)), false),
+            (FetchError::of_download(DownloadError::Write(error())), false),
+            (Failure::Connection(Arc::new(error())).into(), true),
+            (Failure::Forbidden(Forbidden::Private).into(), false),
+            (FetchError::Busy { status: 503, retry_after: None }, true),
+            (FetchError::Refused { status: 403 }, false),
+            (FetchError::NoHost, false),
+        ] {
+            assert_eq!(fetched.is_passing(), passing, "{fetched}");
         }
+        let ours = FetchError::of_download(DownloadError::Write(error()));
+        assert!(matches!(ours, FetchError::Spool(_)), "a full disk is no fault of the host's");
     }
-    encoded
 }

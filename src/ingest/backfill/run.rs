@@ -2,7 +2,7 @@
 //! or is given up for now.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinError, JoinSet};
@@ -118,13 +118,8 @@ impl FetchError {
     fn tells(&self) -> Told {
         match self {
             FetchError::Busy { retry_after, .. } => Told::Busy(*retry_after),
-            FetchError::Unreachable(_) | FetchError::Download(_) => Told::Busy(None::<Duration>),
+            error if error.is_passing() => Told::Busy(None),
             _ => Told::Fine,
         }
-    }
-
-    /// Whether it may pass by itself soon.
-    fn is_passing(&self) -> bool {
-        matches!(self, FetchError::Busy { .. } | FetchError::Unreachable(_) | FetchError::Download(_))
     }
 }
