@@ -1,11 +1,14 @@
 //! A made-up network: people, their records as real DAG-CBOR under real CIDs, and events about them.
 //!
-//! Everything follows from numbers, so that two runs see the same bytes. Wire frames are in [`wire`].
+//! Everything follows from numbers, so that two runs see the same bytes. Wire frames are in [`wire`], whole repositories
+//! in [`Exported`].
 #![allow(dead_code, unused_imports, reason = "each program uses a part of it")]
 
+mod exported;
 mod history;
 pub(crate) mod wire;
 
+pub(crate) use exported::Exported;
 pub(crate) use history::{Mixture, Tree};
 
 use std::collections::HashMap;

@@ -14,11 +14,11 @@ const NODES: u64 = 3;
 /// Entries of such a node.
 const ENTRIES: u64 = 4;
 
-fn encode(value: &Ipld) -> Vec<u8> {
+pub(super) fn encode(value: &Ipld) -> Vec<u8> {
     serde_ipld_dagcbor::to_vec(value).expect("it has a DAG-CBOR form")
 }
 
-fn link(cid: Cid) -> Ipld {
+pub(super) fn link(cid: Cid) -> Ipld {
     Ipld::Link(AnyCid::from(cid))
 }
 
@@ -34,7 +34,7 @@ fn node(seed: u64) -> Ipld {
 }
 
 /// Appends a length-prefixed section of a CAR.
-fn section(car: &mut Vec<u8>, parts: &[&[u8]]) {
+pub(super) fn section(car: &mut Vec<u8>, parts: &[&[u8]]) {
     let mut length: usize = parts.iter().map(|part| part.len()).sum();
     while length >= 0x80 {
         car.push(u8::try_from(length & 0x7f).expect("seven bits") | 0x80);

@@ -59,6 +59,14 @@ pub(crate) fn memory() -> String {
     lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(", ")
 }
 
+/// One of the figures that Linux tells about the memory of the process, in bytes.
+pub(crate) fn memory_bytes(field: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux tells about memory");
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let kib = line.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse::<u64>().ok());
+    kib.expect("it tells this one") << 10
+}
+
 /// The value below which a share of all lie.
 pub(crate) fn quantile(values: &[Duration], share: f64) -> Duration {
     let mut sorted = values.to_vec();

@@ -231,3 +231,13 @@ pub trait Interest {
     /// Whether commits of this repository are followed even if nothing in them is wanted.
     fn watches(&self, did: &str) -> bool;
 }
+
+impl<I: Interest + ?Sized> Interest for &I {
+    fn collection(&self, nsid: &str) -> Option<&'static str> {
+        (**self).collection(nsid)
+    }
+
+    fn watches(&self, did: &str) -> bool {
+        (**self).watches(did)
+    }
+}

@@ -47,15 +47,27 @@ pub const JETSTREAM_LINE_BYTES_MAX: usize = 8_000_000;
 /// own limit of 128.
 pub const JSON_DEPTH_PARSED_MAX: usize = 100;
 
-/// Blocks in one repository export. Where each stands is kept in memory, some 100 bytes a block; the largest
+/// Blocks in one repository export. Where each stands is kept in memory, sixteen bytes a block; the largest
 /// repositories known have a few hundred thousand.
 pub const EXPORT_BLOCKS_MAX: usize = 4_000_000;
+
+/// Keys in the tree of one repository export. Keys may name the same block, so that blocks do not bound them.
+pub const EXPORT_KEYS_MAX: usize = 4_000_000;
+
+/// Bytes of wanted records in one repository export beyond those of its file, which there are where several keys name
+/// the same block: else a small file of keys for one large record would be read for hours.
+pub const EXPORT_REPEATED_BYTES_MAX: u64 = 64_000_000;
 
 /// Bytes of a key in a repository's tree: what other implementations allow. A path has 830 at most. Without a limit
 /// a node of a few megabytes could hold keys that share their beginnings and have gigabytes together.
 pub const MST_KEY_BYTES_MAX: usize = 1024;
 
-/// Bytes of wanted records in one repository export, with a thousand for each, which are applied in one go: some
+/// Bytes of the nodes on the way from the root of a repository's tree to a key. Their keys are held whole, which may
+/// take fifty times as much. A node has four keys on average, and one in 10^37 would have 300; twelve nodes deep are the
+/// largest repositories, so that some kilobytes are usual.
+pub const MST_WAY_BYTES_MAX: usize = 500_000;
+
+/// Bytes of wanted records in one repository export, with a thousand for each, where they are applied in one go: some
 /// forty thousand records of the usual size.
 pub const EXPORT_RECORD_BYTES_MAX: usize = 64_000_000;
 

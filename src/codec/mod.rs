@@ -4,6 +4,7 @@
 //! Everything here is pure and total: any bytes give a value or a [`Reject`], never a panic, and no input
 //! makes it recurse. It knows shapes and limits, not what a record means.
 
+pub mod answer;
 pub mod car;
 pub mod cbor;
 pub mod claim;

@@ -2,11 +2,12 @@
 //!
 //! The shape of the tree is a function of its keys and values, so a tree of any other shape is refused: keys
 //! out of order, a key in a layer that its hash does not give, a prefix that could be longer, an empty node
-//! that nothing needs. What a node is, [`super::node`] knows. The walk keeps its own stack; whoever calls it has the
-//! nodes, and hashes them before they are used. Spec: atproto repository, "MST structure"; PROTOCOL §4.3.
+//! that nothing needs. What a node is, [`super::node`] knows. The walk keeps its own stack, which is bounded by the bytes
+//! of the nodes on the way to where it is; whoever calls it has the nodes, and hashes them before they are used. Spec: atproto repository, "MST structure"; PROTOCOL §4.3.
 
 use ipld_core::cid::Cid as AnyCid;
 
+use super::limits::MST_WAY_BYTES_MAX;
 use super::node::Node;
 use super::reject::Reject;
 use crate::syntax::Cid;
@@ -17,6 +18,8 @@ enum Ahead {
     Node(Cid, Option<u32>),
     /// A key and its record.
     Leaf(Vec<u8>, AnyCid),
+    /// The end of a node that has so many bytes.
+    End(usize),
 }
 
 /// Walks a tree. `node` gives the bytes of a node, and `leaf` is told every key with its record's CID.
@@ -27,6 +30,7 @@ pub fn walk<E: From<Reject>>(
 ) -> Result<(), E> {
     let mut ahead = vec![Ahead::Node(root, None)];
     let mut last: Option<Vec<u8>> = None;
+    let mut way_bytes = 0;
     while let Some(next) = ahead.pop() {
         match next {
             Ahead::Node(cid, layer) => {
@@ -34,7 +38,12 @@ pub fn walk<E: From<Reject>>(
                 if !cid.is_dag_cbor() {
                     return Err(Reject::MstMalformed.into());
                 }
-                let node = Node::decode(&node(&cid)?)?;
+                let block = node(&cid)?;
+                way_bytes += block.len();
+                if way_bytes > MST_WAY_BYTES_MAX {
+                    return Err(Reject::ExportTooLarge.into());
+                }
+                let node = Node::decode(&block)?;
                 let layer = match layer {
                     Some(layer) => layer,
                     None => match node.root_layer()? {
@@ -43,6 +52,7 @@ pub fn walk<E: From<Reject>>(
                     },
                 };
                 node.check_layer(layer)?;
+                ahead.push(Ahead::End(block.len()));
                 visit(&mut ahead, node, layer.checked_sub(1));
             }
             Ahead::Leaf(key, cid) => {
@@ -52,6 +62,7 @@ pub fn walk<E: From<Reject>>(
                 leaf(&key, &cid)?;
                 last = Some(key);
             }
+            Ahead::End(bytes) => way_bytes -= bytes,
         }
     }
     Ok(())

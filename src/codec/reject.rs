@@ -72,7 +72,7 @@ rejects! {
     MstMalformed => "mst-malformed",
     /// A repository export that ends too early.
     TruncatedExport => "truncated-export",
-    /// A repository export with more blocks, or more bytes of wanted records, than are taken in one go.
+    /// A repository export with more blocks, keys or bytes of wanted records than are taken, or larger nodes.
     ExportTooLarge => "export-too-large",
     /// The signed commit names another DID than the message.
     CommitDidMismatch => "commit-did-mismatch",

@@ -162,11 +162,11 @@ impl Dump {
     /// reading in any order.
     pub(super) fn read_repository<T>(
         &mut self,
-        read: impl FnOnce(&mut dyn Read, &File) -> T,
+        read: impl FnOnce(&mut dyn Read, File) -> T,
     ) -> Result<T, DumpError> {
         let file = File::open(&self.path).map_err(|source| self.failed(source))?;
         let size = file.metadata().map_err(|source| self.failed(source))?.len();
-        let result = read(&mut self.reader, &file);
+        let result = read(&mut self.reader, file);
         self.offset = size;
         Ok(result)
     }

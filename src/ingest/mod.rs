@@ -21,7 +21,7 @@ mod outlet;
 pub mod prover;
 pub mod relay;
 pub mod replay;
-mod repository;
+pub mod repository;
 mod seldom;
 mod socket;
 pub mod watch;

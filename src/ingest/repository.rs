@@ -1,32 +1,31 @@
 //! A repository as `getRepo` exports it: one CAR file with the commit, the tree and every record.
 //!
-//! The file is read twice. First front to back: every block is hashed, and where it stands is kept. Then
-//! from the root of the tree: every node is walked, every record must be there, and the wanted ones are
-//! taken. So memory holds a table of places and the wanted records, however large the rest is. Spec: PROTOCOL
-//! §3 and §4.
+//! The file is read front to back once: every block is hashed, and where it stands is kept. Then the tree is walked
+//! from its root to its last leaf, and every record must be there. Only after that is anything handed on, on a second
+//! walk, in parts: so memory holds a table of places and one part, however large the repository is. Spec:
+//! PROTOCOL §3 and §4.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+mod blocks;
+
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll};
 
-use futures_util::FutureExt;
 use ipld_core::cid::Cid as AnyCid;
-use iroh_car::CarReader;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
+use self::blocks::{Blocks, read_blocks};
+use crate::codec::answer::{Part, Path};
 use crate::codec::claim::Claim;
 use crate::codec::commit::SignedCommit;
 use crate::codec::event::{Block, Export, Exported, Interest};
-use crate::codec::limits::{EXPORT_BLOCKS_MAX, EXPORT_RECORD_BYTES_MAX};
+use crate::codec::limits::{EXPORT_KEYS_MAX, EXPORT_RECORD_BYTES_MAX, EXPORT_REPEATED_BYTES_MAX};
 use crate::codec::skim::split_path;
 use crate::codec::{Reject, mst};
-use crate::syntax::{Cid, RecordKey};
+use crate::syntax::{Cid, Did, RecordKey, Tid};
+
+/// Bytes of wanted records in a part, with [`RECORD_OVERHEAD_BYTES`] for each. Some 1,300 records of the usual size:
+/// many enough that a batch is worth its sync, and so few that queries hardly notice it.
+pub const PART_BYTES: usize = 2_000_000;
 
 /// What a record takes beside its bytes, here and in the batch that it ends in: millions of keys may name the
 /// same small block.
@@ -34,7 +33,7 @@ const RECORD_OVERHEAD_BYTES: usize = 1_000;
 
 /// No repository came of a file.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ExportError {
+pub enum ExportError {
     /// The file cannot be used.
     #[error("the export is not used: {}", .0.reason())]
     Reject(Reject),
@@ -52,162 +51,174 @@ impl From<Reject> for ExportError {
     }
 }
 
-/// Reads an export, and what its signature has to prove. `first` gives the bytes front to back, and `file` is the same file.
-pub(super) fn read(
+/// Reads an export at once, and what its signature has to prove. `first` gives the bytes front to back, and `file` is
+/// the same file.
+///
+/// # Errors
+/// As [`Repository::open`], and if more is wanted than is applied in one go.
+pub fn read(
     first: &mut dyn Read,
-    file: &File,
+    file: File,
     interest: &impl Interest,
     stop: &CancellationToken,
 ) -> Result<(Export, Claim), ExportError> {
-    let (root, places) = find_blocks(first, stop)?;
-    let blocks = Blocks { places, file };
-    let signed = blocks.get(&root)?;
-    let commit = SignedCommit::decode(&signed)?;
-    let mut records = Vec::new();
-    let mut bytes = 0;
-    let leaf = |key: &[u8], cid: &AnyCid| {
+    let repository = Repository::open(first, file, interest, stop)?;
+    Ok((repository.whole(stop)?, repository.claim()))
+}
+
+/// A repository of which everything is there. Whether its account signed it is not known: see [`Repository::claim`].
+#[derive(Debug)]
+pub struct Repository<I> {
+    blocks: Blocks,
+    commit: SignedCommit,
+    interest: I,
+}
+
+impl<I: Interest> Repository<I> {
+    /// Reads a file to its end, and its tree to the last leaf. `first` gives the bytes front to back, in pieces of any
+    /// size down to one byte, and `file` is the same file.
+    ///
+    /// # Errors
+    /// If it is no whole repository, holds more than is taken, or cannot be read.
+    pub fn open(
+        first: &mut dyn Read,
+        file: File,
+        interest: I,
+        stop: &CancellationToken,
+    ) -> Result<Self, ExportError> {
+        let (root, blocks) = read_blocks(first, file, stop)?;
+        let commit = SignedCommit::decode(&blocks.get(&root)?)?;
+        let repository = Self { blocks, commit, interest };
+        repository.check_leaves(stop)?;
+        Ok(repository)
+    }
+
+    /// Whose it is said to be.
+    pub fn did(&self) -> &Did {
+        &self.commit.did
+    }
+
+    /// Its revision.
+    pub fn rev(&self) -> Tid {
+        self.commit.rev
+    }
+
+    /// What its signature has to prove before any of it is believed.
+    pub fn claim(&self) -> Claim {
+        self.commit.clone().claim()
+    }
+
+    /// Hands on the wanted records in the order of their keys, in parts of so many bytes (see [`PART_BYTES`]) or of one
+    /// record. Where nothing is wanted, that is one part without records.
+    ///
+    /// # Errors
+    /// What `each` says; and if the file cannot be read any more, or we are told to stop.
+    pub fn parts<E: From<ExportError>>(
+        &self,
+        bytes_max: usize,
+        stop: &CancellationToken,
+        mut each: impl FnMut(Part) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut after: Option<Path> = None;
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        let leaf = |key: &[u8], cid: &AnyCid| {
+            let Some(record) = self.wanted_record(key, cid, stop)? else { return Ok(()) };
+            let size = RECORD_OVERHEAD_BYTES + record.block.bytes.len();
+            if let Some(until) = records.last().map(path_of).filter(|_| bytes + size > bytes_max) {
+                let export = self.export(std::mem::take(&mut records));
+                let after = after.replace(until.clone());
+                each(Part { export, after, until: Some(until) }).map_err(Halt)?;
+                bytes = 0;
+            }
+            bytes += size;
+            records.push(record);
+            Ok(())
+        };
+        mst::walk(self.commit.data, |cid| Ok(self.blocks.get(cid)?), leaf).map_err(|Halt(why)| why)?;
+        each(Part { export: self.export(records), after, until: None })
+    }
+
+    /// All wanted records at once, if they are not too many for that.
+    pub(super) fn whole(&self, stop: &CancellationToken) -> Result<Export, ExportError> {
+        let mut whole = self.export(Vec::new());
+        self.parts(EXPORT_RECORD_BYTES_MAX, stop, |part| {
+            whole = part.export;
+            if part.until.is_some() { Err(ExportError::from(Reject::ExportTooLarge)) } else { Ok(()) }
+        })?;
+        Ok(whole)
+    }
+
+    /// Walks the tree once without handing on anything.
+    fn check_leaves(&self, stop: &CancellationToken) -> Result<(), ExportError> {
+        let (mut keys, mut bytes) = (0, 0);
+        let bytes_max = self.blocks.file_bytes().saturating_add(EXPORT_REPEATED_BYTES_MAX);
+        let leaf = |key: &[u8], cid: &AnyCid| {
+            if stop.is_cancelled() {
+                return Err(ExportError::Stopped);
+            }
+            keys += 1;
+            bytes += match (wanted(key, &self.interest), Cid::try_from(cid)) {
+                (Some(_), cid) => u64::from(self.blocks.length(&record_cid(cid.ok())?)?),
+                (None, Ok(cid)) => self.blocks.length(&cid).map(|_| 0)?,
+                // Under a CID of another kind it cannot be looked for.
+                (None, Err(_)) => 0,
+            };
+            if keys > EXPORT_KEYS_MAX || bytes > bytes_max {
+                return Err(Reject::ExportTooLarge.into());
+            }
+            Ok(())
+        };
+        mst::walk(self.commit.data, |cid| self.blocks.get(cid), leaf)
+    }
+
+    /// The record of a leaf, if it is wanted.
+    fn wanted_record(
+        &self,
+        key: &[u8],
+        cid: &AnyCid,
+        stop: &CancellationToken,
+    ) -> Result<Option<Exported>, ExportError> {
         if stop.is_cancelled() {
             return Err(ExportError::Stopped);
         }
-        let Some((collection, rkey)) = wanted(key, interest) else {
-            return blocks.has(cid);
-        };
-        // As over the firehose: records are DAG-CBOR.
-        let cid = Cid::try_from(cid).ok().filter(Cid::is_dag_cbor).ok_or(Reject::BadCid)?;
-        let record = blocks.get(&cid)?;
-        bytes += RECORD_OVERHEAD_BYTES + record.len();
-        if bytes > EXPORT_RECORD_BYTES_MAX {
-            return Err(Reject::ExportTooLarge.into());
-        }
-        records.push(Exported { collection, rkey, block: Block { cid, bytes: record, fault: None } });
-        Ok(())
-    };
-    mst::walk(commit.data, |cid| blocks.get(cid), leaf)?;
-    let export = Export { did: commit.did.clone(), rev: commit.rev, data: commit.data, records };
-    Ok((export, commit.claim()))
+        let Some((collection, rkey)) = wanted(key, &self.interest) else { return Ok(None) };
+        let cid = record_cid(Cid::try_from(cid).ok())?;
+        let block = Block { cid, bytes: self.blocks.get(&cid)?, fault: None };
+        Ok(Some(Exported { collection, rkey, block }))
+    }
+
+    fn export(&self, records: Vec<Exported>) -> Export {
+        let SignedCommit { did, rev, data, .. } = &self.commit;
+        Export { did: did.clone(), rev: *rev, data: *data, records }
+    }
+}
+
+/// Why a walk that hands on parts does not go on, in the words of whoever takes them.
+struct Halt<E>(E);
+
+impl<E: From<ExportError>> From<ExportError> for Halt<E> {
+    fn from(error: ExportError) -> Self {
+        Halt(error.into())
+    }
+}
+
+impl<E: From<ExportError>> From<Reject> for Halt<E> {
+    fn from(reject: Reject) -> Self {
+        Halt(ExportError::from(reject).into())
+    }
 }
 
 /// The collection and key of a record that is wanted. A key that is no path is nothing that anybody wants.
-fn wanted(key: &[u8], interest: &impl Interest) -> Option<(&'static str, RecordKey)> {
+fn wanted(key: &[u8], interest: &impl Interest) -> Option<Path> {
     let (collection, rkey) = split_path(std::str::from_utf8(key).ok()?)?;
     Some((interest.collection(collection)?, RecordKey::parse(rkey).ok()?))
 }
 
-/// Where a block's bytes are in the file.
-#[derive(Clone, Copy)]
-struct Place {
-    offset: u64,
-    length: u32,
+/// As over the firehose: records are DAG-CBOR.
+fn record_cid(cid: Option<Cid>) -> Result<Cid, Reject> {
+    cid.filter(Cid::is_dag_cbor).ok_or(Reject::BadCid)
 }
 
-/// Blocks whose hashes were found right.
-struct Blocks<'a> {
-    places: HashMap<Cid, Place>,
-    file: &'a File,
-}
-
-impl Blocks<'_> {
-    fn get(&self, cid: &Cid) -> Result<Vec<u8>, ExportError> {
-        let place = self.places.get(cid).ok_or(Reject::BlockMissing)?;
-        let mut bytes = vec![0; place.length as usize];
-        self.file.read_exact_at(&mut bytes, place.offset)?;
-        // Again: somebody may be writing to the file.
-        if cid.matches(&bytes) { Ok(bytes) } else { Err(Reject::BlockHashMismatch.into()) }
-    }
-
-    /// Whether a record is there. One under a CID of another kind cannot be looked for.
-    fn has(&self, cid: &AnyCid) -> Result<(), ExportError> {
-        let there = Cid::try_from(cid).map_or(true, |cid| self.places.contains_key(&cid));
-        if there { Ok(()) } else { Err(Reject::BlockMissing.into()) }
-    }
-}
-
-/// Reads a CAR to its end: the CID of the commit, and where each block is. Every block is hashed.
-fn find_blocks(
-    first: &mut dyn Read,
-    stop: &CancellationToken,
-) -> Result<(Cid, HashMap<Cid, Place>), ExportError> {
-    let tap = Rc::new(Tap::default());
-    let reader = Ready { inner: first, tap: Rc::clone(&tap) };
-    let mut car = tap.judge(at_once(CarReader::new(reader)))?;
-    let root = car.header().roots().first().and_then(|root| Cid::try_from(root).ok());
-    let root = root.ok_or(Reject::CarMalformed)?;
-    let mut places = HashMap::new();
-    let mut count = 0;
-    let mut end = tap.read.get();
-    while let Some((cid, bytes)) = tap.judge(at_once(car.next_block()))? {
-        end = tap.read.get();
-        count += 1;
-        if stop.is_cancelled() {
-            return Err(ExportError::Stopped);
-        }
-        if count > EXPORT_BLOCKS_MAX {
-            return Err(Reject::ExportTooLarge.into());
-        }
-        // Blocks under CIDs that a repository cannot use are passed over.
-        let Ok(cid) = Cid::try_from(&cid) else { continue };
-        if !cid.matches(&bytes) {
-            return Err(Reject::BlockHashMismatch.into());
-        }
-        let length = u32::try_from(bytes.len()).map_err(|_| Reject::CarMalformed)?;
-        places.insert(cid, Place { offset: end - u64::from(length), length });
-    }
-    // A file that is cut inside the length of a block looks like one that has ended.
-    if tap.read.get() != end {
-        return Err(Reject::TruncatedExport.into());
-    }
-    Ok((root, places))
-}
-
-/// The value of a future that never waits.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
-    future.now_or_never().expect("a file that is read where it is asked for is always ready")
-}
-
-/// What is known of the reading, beside what the CAR reader says.
-#[derive(Default)]
-struct Tap {
-    read: Cell<u64>,
-    ended: Cell<bool>,
-    failed: RefCell<Option<io::Error>>,
-}
-
-impl Tap {
-    /// What a failure of the CAR reader means: it tells none of these apart.
-    fn judge<T>(&self, result: Result<T, iroh_car::Error>) -> Result<T, ExportError> {
-        result.map_err(|_| match self.failed.take() {
-            Some(error) => ExportError::Io(error),
-            None if self.ended.get() => Reject::TruncatedExport.into(),
-            None => Reject::CarMalformed.into(),
-        })
-    }
-}
-
-/// A blocking reader as an asynchronous one, which counts.
-struct Ready<R> {
-    inner: R,
-    tap: Rc<Tap>,
-}
-
-impl<R: Read + Unpin> AsyncRead for Ready<R> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        match this.inner.read(buffer.initialize_unfilled()) {
-            Ok(read) => {
-                buffer.advance(read);
-                this.tap.ended.set(read == 0);
-                this.tap.read.set(this.tap.read.get() + u64::try_from(read).unwrap_or(u64::MAX));
-            }
-            Err(error) => {
-                let said = io::Error::from(error.kind());
-                *this.tap.failed.borrow_mut() = Some(error);
-                return Poll::Ready(Err(said));
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
+fn path_of(record: &Exported) -> Path {
+    (record.collection, record.rkey.clone())
 }

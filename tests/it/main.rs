@@ -36,6 +36,7 @@ mod model;
 mod names;
 mod netbox;
 mod opened;
+mod parts;
 mod positions;
 mod proofs;
 mod properties;

@@ -5,7 +5,7 @@
 //! PROTOCOL §4.6 and §7.
 
 use std::fs::File;
-use std::io::Seek;
+use std::io::{BufReader, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,18 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::codec::Reject;
+use crate::codec::answer::Part;
 use crate::codec::claim::Claim;
 use crate::codec::event::Export;
+use crate::codec::limits::EXPORT_RECORD_BYTES_MAX;
 use crate::identity::{Resolver, Unproved, Unresolved};
-use crate::ingest::repository::{self, ExportError};
+use crate::ingest::repository::{ExportError, PART_BYTES, Repository};
 use crate::ingest::watch::Watch;
 use crate::net::{DownloadError, Downloaded, Failure, NamedBy, Origin, Pace, Web, download};
 use crate::syntax::Did;
+
+/// Bytes of the buffer between the file and the CAR reader, which asks for a length byte by byte.
+const BUFFER_BYTES: usize = 1 << 16;
 
 /// Redirects that are followed: a relay's, and one of the host's own.
 const REDIRECTS_MAX: u32 = 3;
@@ -88,6 +93,16 @@ pub(super) enum FetchError {
     Stopped,
 }
 
+impl From<ExportError> for FetchError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Reject(reject) => FetchError::Rejected(reject),
+            ExportError::Io(error) => FetchError::Spool(error),
+            ExportError::Stopped => FetchError::Stopped,
+        }
+    }
+}
+
 impl FetchError {
     /// Whose fault it was: the host's for now, the host's, or ours.
     fn of_download(error: DownloadError) -> Self {
@@ -130,17 +145,17 @@ impl Fetcher {
         document.host.clone().ok_or(FetchError::NoHost)
     }
 
-    /// The repository as its host has it now, proved to its last block.
-    pub(super) async fn fetch(&self, did: &Did, host: &Origin) -> Result<Export, FetchError> {
+    /// The repository as its host has it now.
+    pub(super) async fn fetch(&self, did: &Did, host: &Origin) -> Result<Proved, FetchError> {
         let file = self.spool(did, host).await?;
         let (watch, stop) = (self.watch.clone(), self.stop.clone());
-        let read = spawn_blocking(move || read(file, &watch, &stop)).await;
-        let (export, claim) = read.map_err(std::io::Error::other)??;
-        if export.did != *did {
+        let opened = spawn_blocking(move || open(file, watch, &stop)).await;
+        let repository = opened.map_err(std::io::Error::other)??;
+        if repository.did() != did {
             return Err(FetchError::Rejected(Reject::CommitDidMismatch));
         }
-        self.prove(&claim).await?;
-        Ok(export)
+        self.prove(&repository.claim()).await?;
+        Ok(Proved { repository, stop: self.stop.clone() })
     }
 
     async fn prove(&self, claim: &Claim) -> Result<(), FetchError> {
@@ -182,13 +197,46 @@ impl Fetcher {
     }
 }
 
-fn read(mut file: File, watch: &Watch, stop: &CancellationToken) -> Result<(Export, Claim), FetchError> {
+/// A repository of which everything is there, signed by the account that it was asked of. Its file is on disk until this
+/// is dropped.
+#[derive(Debug)]
+pub(super) struct Proved {
+    repository: Repository<Watch>,
+    stop: CancellationToken,
+}
+
+impl Proved {
+    /// Hands on its wanted records part by part. Reads a file, and so has no place on a thread that others wait for.
+    pub(super) fn parts<E: From<ExportError>>(
+        &self,
+        each: impl FnMut(Part) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.repository.parts(PART_BYTES, &self.stop, each)
+    }
+
+    /// All wanted records at once, if they are not too many for that.
+    pub(super) async fn whole(self) -> Result<Export, FetchError> {
+        let read = spawn_blocking(move || {
+            let mut parts = Vec::new();
+            self.parts(|part| {
+                parts.push(part.export);
+                let is_too_much = parts.len() > EXPORT_RECORD_BYTES_MAX / PART_BYTES;
+                if is_too_much { Err(FetchError::Rejected(Reject::ExportTooLarge)) } else { Ok(()) }
+            })?;
+            let joined = parts.into_iter().reduce(|mut whole, part| {
+                whole.records.extend(part.records);
+                whole
+            });
+            Ok(joined.expect("there is a part where nothing is wanted too"))
+        });
+        read.await.map_err(std::io::Error::other)?
+    }
+}
+
+fn open(mut file: File, watch: Watch, stop: &CancellationToken) -> Result<Repository<Watch>, FetchError> {
     let again = file.try_clone()?;
-    repository::read(&mut file, &again, watch, stop).map_err(|error| match error {
-        ExportError::Reject(reject) => FetchError::Rejected(reject),
-        ExportError::Io(error) => FetchError::Spool(error),
-        ExportError::Stopped => FetchError::Stopped,
-    })
+    let mut first = BufReader::with_capacity(BUFFER_BYTES, &mut file);
+    Ok(Repository::open(&mut first, again, watch, stop)?)
 }
 
 #[derive(Deserialize)]

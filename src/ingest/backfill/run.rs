@@ -77,7 +77,8 @@ impl Backfill {
             attempts += 1;
             match fetched {
                 Err(error) if error.is_passing() && attempts < ATTEMPTS_MAX => {}
-                fetched => return fetched,
+                Ok(proved) => return proved.whole().await,
+                Err(error) => return Err(error),
             }
         }
     }
