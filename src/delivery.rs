@@ -8,7 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::codec::Reject;
-use crate::codec::event::{Event, Op, Write};
+use crate::codec::answer::{Part, Said};
+use crate::codec::event::{Event, Export, Op, Write};
+use crate::ledger::Note;
 use crate::tables::keys::SourceKey;
 
 /// Deliveries waiting for the writer. Enough to keep it busy while a source decodes.
@@ -87,6 +89,8 @@ pub struct Delivery {
     pub tally: Tally,
     /// What to apply.
     pub event: Option<Placed>,
+    /// What to write down beside that.
+    pub note: Option<Note>,
 }
 
 /// Something to apply, with its place in the source.
@@ -142,13 +146,19 @@ impl Delivery {
             Write::Put(block) => OP_BYTES + block.bytes.len(),
             Write::Delete => OP_BYTES,
         };
-        match self.event.as_ref().map(|placed| &placed.event) {
+        let of_export = |export: &Export| -> usize {
+            export.records.iter().map(|record| OP_BYTES + record.block.bytes.len()).sum()
+        };
+        let of_event = match self.event.as_ref().map(|placed| &placed.event) {
             Some(Event::Commit(commit)) => commit.ops.iter().map(of_op).sum(),
-            Some(Event::Export(export)) => {
-                export.records.iter().map(|record| OP_BYTES + record.block.bytes.len()).sum()
-            }
+            Some(Event::Export(export)) => of_export(export),
+            Some(Event::Answer(answer)) => match &answer.said {
+                Said::Part(Part { export, .. }) => of_export(export),
+                Said::Asked | Said::Standing(_) | Said::Failed { .. } => OP_BYTES,
+            },
             Some(Event::Sync(_) | Event::Identity(_) | Event::Account(_) | Event::Missed(_)) | None => 0,
-        }
+        };
+        of_event + self.note.as_ref().map_or(0, |note| note.accounts() * OP_BYTES)
     }
 }
 

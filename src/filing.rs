@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::codec::answer::Path;
 use crate::codec::event::{Block, Export};
+use crate::ledger;
 use crate::records::{self, Body, Deviation, Grade, Kind, Rsvp};
 use crate::rules::authority::Authority;
 use crate::rules::{attendance, listing};
@@ -18,8 +20,8 @@ use crate::tables::rows::{
     Account, AccountState, Chunk, GradeRow, Meta, Record, RecordBytes, RoundFacts, SignupFacts, Source,
     Totals as TotalsRow,
 };
-use crate::tables::view::{Overlay, ReadRows, Rows, RowsError, prefix_of};
-use crate::tables::{Accounts, Chunks, Metas, Records, Rounds, Sources, Totals};
+use crate::tables::view::{Overlay, ReadRows, Rows, RowsError, key_of, prefix_of};
+use crate::tables::{Accounts, Chunks, Metas, Records, Rounds, Sources, Totals, number};
 
 /// Bytes of a record that are kept in its row. sled must not be given values above 64 KiB, and writes a leaf
 /// that exceeds 128 KiB to a file of its own; rows of this size make that rare.
@@ -107,7 +109,17 @@ fn replace_record(
     };
     rows.put::<Records>(id, &after);
     count_record(rows, id, before.as_ref(), Some(&after))?;
+    refer(rows, id, after.body.as_ref())?;
     body_changed(rows, id, before.and_then(|before| before.body).as_ref(), after.body.as_ref())
+}
+
+/// Has somebody find out how the accounts stand that a record refers to.
+fn refer(rows: &mut Overlay<'_>, id: &RecordId, body: Option<&Body>) -> Result<(), RowsError> {
+    let Some(body) = body else { return Ok(()) };
+    let mut referred = body.referred();
+    referred.sort();
+    referred.dedup();
+    referred.iter().filter(|did| **did != id.did).try_for_each(|did| ledger::refer(rows, did))
 }
 
 /// Removes a record, if it is there, and works out what follows.
@@ -119,24 +131,51 @@ pub fn delete_record(rows: &mut Overlay<'_>, id: &RecordId) -> Result<(), RowsEr
     body_changed(rows, id, before.body.as_ref(), None)
 }
 
-/// Makes the records of a repository those of its export, and leaves alone what is the same.
-pub fn replace_records(rows: &mut Overlay<'_>, export: &Export) -> Result<(), RowsError> {
-    let range = prefix_of::<Records>(|key| write_repository(&export.did, key));
+/// Makes the records of a repository between two of its keys those of its export, but for those that were written by a
+/// later revision meanwhile. Whether that changed anything.
+pub fn replace_records(
+    rows: &mut Overlay<'_>,
+    export: &Export,
+    after: Option<&Path>,
+    until: Option<&Path>,
+) -> Result<bool, RowsError> {
+    let key = |path: &Path| {
+        let kind = Kind::from_nsid(path.0)?;
+        Some(key_of::<Records>(&RecordId { did: export.did.clone(), kind, rkey: path.1.clone() }))
+    };
+    let mut range = prefix_of::<Records>(|key| write_repository(&export.did, key));
+    // The first key after this one, and the first after that.
+    let next = |key: Vec<u8>| [key, vec![0]].concat();
+    if let Some(after) = after.and_then(key) {
+        range.start = next(after);
+    }
+    if let Some(until) = until.and_then(key) {
+        range.end = Some(next(until));
+    }
     let mut stored: BTreeMap<RecordId, (Cid, bool)> = BTreeMap::new();
     for row in rows.scan::<Records>(range) {
         let (id, record) = row?;
         stored.insert(id, (record.cid, record.fault.is_none()));
     }
+    let mut changed = false;
     for record in &export.records {
         // Decoders keep records of wanted collections only.
         let Some(kind) = Kind::from_nsid(record.collection) else { continue };
         let id = RecordId { did: export.did.clone(), kind, rkey: record.rkey.clone() };
         // One that came as JSON and did not hash to its CID is another, whatever CID it came under.
-        if stored.remove(&id) != Some((record.block.cid, true)) {
+        let is_same = stored.remove(&id) == Some((record.block.cid, true));
+        if !is_same && !ledger::is_later(rows, &id, export.rev)? {
             put_record(rows, &id, export.rev, &record.block)?;
+            changed = true;
         }
     }
-    stored.keys().try_for_each(|id| delete_record(rows, id))
+    for id in stored.keys() {
+        if !ledger::is_later(rows, id, export.rev)? {
+            delete_record(rows, id)?;
+            changed = true;
+        }
+    }
+    Ok(changed)
 }
 
 /// Removes every record of an account. What follows for rounds is worked out once, at the end.
@@ -368,17 +407,6 @@ pub fn source_row(rows: &mut Overlay<'_>, key: &SourceKey) -> Result<Source, Row
     rows.put::<Metas>(&MetaKey::NextSource, &Meta::Number(next + 1));
     rows.put::<Sources>(key, &source);
     Ok(source)
-}
-
-/// A number that the store keeps about itself; 0 if it was never written.
-pub fn number(rows: &(impl Rows + ?Sized), key: MetaKey) -> Result<u64, RowsError> {
-    match rows.get::<Metas>(&key)? {
-        None => Ok(0),
-        Some(Meta::Number(number)) => Ok(number),
-        Some(Meta::Bytes(_) | Meta::Unfinished(_)) => {
-            Err(RowsError::Contradiction { what: "a number of the store is none" })
-        }
-    }
 }
 
 /// Counts a batch, so that what was said of the state before it is not taken for the state after it.

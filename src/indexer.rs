@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 use crate::codec::event::Event;
 use crate::delivery::{Delivery, Outcomes, Placed, Progress, Receiver, Tally};
 use crate::filing;
+use crate::ledger::{self, Note};
 use crate::reduce::{self, Effect, Sequence};
 use crate::store::{Store, StoreError};
+use crate::tables::completeness::Coverage;
 use crate::tables::keys::{MetaKey, SourceKey};
 use crate::tables::rows::{Meta, Source};
 use crate::tables::view::{Overlay, ReadRows, RowsError};
-use crate::tables::{Metas, Sources};
+use crate::tables::{self, Coverages, Metas, Sources};
 
 /// Bytes of records after which a batch closes, so that a batch of large records stays small in memory.
 const BATCH_BYTES_MAX: usize = 4_000_000;
@@ -49,6 +51,8 @@ pub enum Turn<'a> {
         outcomes: &'a BTreeMap<SourceKey, Outcomes>,
         /// Every source that has delivered, as it stands now.
         sources: &'a BTreeMap<SourceKey, Source>,
+        /// How far what they tell is covered, where that changed.
+        covered: &'a BTreeMap<SourceKey, Coverage>,
     },
 }
 
@@ -80,8 +84,9 @@ impl Indexer {
                 turn(Turn::Idle);
             } else {
                 let batch = std::mem::take(&mut waiting).deliveries;
-                let Applied { tally, outcomes } = self.apply(&batch)?;
-                turn(Turn::Committed { tally: &tally, outcomes: &outcomes, sources: &self.sources });
+                let Applied { tally, outcomes, covered } = self.apply(&batch)?;
+                let sources = &self.sources;
+                turn(Turn::Committed { tally: &tally, outcomes: &outcomes, sources, covered: &covered });
             }
             if !open {
                 return Ok(());
@@ -117,6 +122,7 @@ impl Indexer {
     fn apply(&mut self, batch: &[Delivery]) -> Result<Applied, StoreError> {
         let mut tally = Tally::default();
         let mut outcomes: BTreeMap<SourceKey, Outcomes> = BTreeMap::new();
+        let mut covered = BTreeMap::new();
         let changes = {
             let snapshot = self.store.snapshot();
             let mut rows = Overlay::new(&*snapshot);
@@ -142,6 +148,11 @@ impl Indexer {
                 let commit = |placed: &Placed| matches!(placed.event, Event::Commit(_) | Event::Export(_));
                 tally.skipped += u64::from(repeats && delivery.event.as_ref().is_some_and(commit));
                 advance(source, delivery);
+                if let Some(note) = &delivery.note {
+                    ledger::note(&mut rows, &delivery.source, note)?;
+                    let coverage = rows.get::<Coverages>(&delivery.source)?;
+                    covered.extend(coverage.map(|coverage| (delivery.source.clone(), coverage)));
+                }
             }
             for (key, source) in &self.sources {
                 rows.put::<Sources>(key, source);
@@ -152,7 +163,7 @@ impl Indexer {
         self.store.commit(changes)?;
         self.position += 1;
         outcomes.values().for_each(|of_source| tally.outcomes.add(*of_source));
-        Ok(Applied { tally, outcomes })
+        Ok(Applied { tally, outcomes, covered })
     }
 }
 
@@ -161,6 +172,8 @@ struct Applied {
     tally: Tally,
     /// What showed when its events were applied, by source.
     outcomes: BTreeMap<SourceKey, Outcomes>,
+    /// How far what a source tells is covered, where that changed.
+    covered: BTreeMap<SourceKey, Coverage>,
 }
 
 /// What one look at the queue gave.
@@ -186,7 +199,11 @@ impl Waiting {
             self.since.get_or_insert_with(Instant::now);
         }
         self.messages += batch.iter().map(|delivery| delivery.tally.frames).sum::<u64>();
-        self.matters |= batch.iter().any(|delivery| delivery.event.is_some() || delivery.progress.is_end());
+        let matters = |delivery: &Delivery| {
+            let noted = delivery.note.as_ref().is_some_and(Note::matters);
+            delivery.event.is_some() || noted || delivery.progress.is_end()
+        };
+        self.matters |= batch.iter().any(matters);
         self.deliveries.extend(batch);
     }
 
@@ -248,7 +265,7 @@ fn source<'a>(
 
 /// How many batches the store has seen.
 fn position(store: &Store) -> Result<u64, StoreError> {
-    Ok(filing::number(&*store.snapshot(), MetaKey::Position)?)
+    Ok(tables::number(&*store.snapshot(), MetaKey::Position)?)
 }
 
 /// Where a source stands, if it was ever read.

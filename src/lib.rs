@@ -1,7 +1,7 @@
 //! guestlist follows the AT Protocol and decides who is really on the guest list.
 //!
 //! The house, from the ground up; a module uses only modules above it in this list (`tests/it/tidy.rs`
-//! holds it to that). The first seven are the core: pure, synchronous, without clock, files or sockets. The
+//! holds it to that). The first eight are the core: pure, synchronous, without clock, files or sockets. The
 //! rest are shells around it. `ARCHITECTURE.md` tells the way of an event through them.
 
 pub mod syntax;
@@ -13,6 +13,8 @@ pub mod records;
 pub mod tables;
 
 pub mod rules;
+
+pub mod ledger;
 
 pub mod filing;
 

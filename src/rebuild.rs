@@ -12,7 +12,7 @@ use crate::tables::rows::{Meta, Record, Unfinished};
 use crate::tables::view::{Direction, Range, ReadRows, RowsError, key_of, prefix_of};
 use crate::tables::{
     Accounts, Answers, EventTallies, Invitations, Invited, Links, Metas, Quarantine, Records, RoundTallies,
-    Rounds, Rsvps, Signups, Standings, Submissions, Table, Totals,
+    Rounds, Rsvps, Signups, Standings, Submissions, Table, Totals, number,
 };
 
 /// Rows that are written in one batch.
@@ -37,7 +37,7 @@ pub fn needed(store: &Store) -> Result<Option<Cause>, StoreError> {
         Some(Meta::Unfinished(Unfinished::Import)) => return Err(StoreError::HalfImported),
         _ => {}
     }
-    if filing::number(&*rows, MetaKey::Schema)? < schema::VERSION {
+    if number(&*rows, MetaKey::Schema)? < schema::VERSION {
         return Ok(Some(Cause::Schema));
     }
     let graded_by = rows.get::<Metas>(&MetaKey::Lexicons)?;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::codec::Reject;
 use crate::delivery::{Outcomes, Tally};
+use crate::tables::completeness::{Coverage, Window};
 use crate::tables::keys::SourceKey;
 use crate::tables::rows::Source;
 
@@ -163,6 +164,8 @@ pub struct Status {
     pub heard: Option<Heard>,
     /// It has once been at the end of its stream since the process began.
     pub caught_up: bool,
+    /// Something of what it told may be missing, and that is not made up for.
+    pub is_open: bool,
 }
 
 impl Status {
@@ -195,11 +198,12 @@ impl Status {
     }
 
     fn is_ready(&self) -> bool {
-        match self.connection {
-            Connection::Finished => true,
-            Connection::Connecting | Connection::Connected | Connection::Waiting => self.caught_up,
-            Connection::Queued | Connection::Reading | Connection::Stopped => false,
-        }
+        !self.is_open
+            && match self.connection {
+                Connection::Finished => true,
+                Connection::Connecting | Connection::Connected | Connection::Waiting => self.caught_up,
+                Connection::Queued | Connection::Reading | Connection::Stopped => false,
+            }
     }
 }
 
@@ -250,6 +254,17 @@ impl Board {
             for (key, _) in sources.iter().filter(|(_, source)| source.finished) {
                 if let Some(status) = entries.statuses.get_mut(key) {
                     status.connection = Connection::Finished;
+                }
+            }
+        });
+    }
+
+    /// Notes for which sources something may still be missing.
+    pub fn covered(&self, coverages: &BTreeMap<SourceKey, Coverage>) {
+        self.change(|entries| {
+            for (key, coverage) in coverages {
+                if let Some(status) = entries.statuses.get_mut(key) {
+                    status.is_open = coverage.window.as_ref().is_some_and(Window::is_open);
                 }
             }
         });

@@ -88,7 +88,7 @@ impl Daemon {
                 let progress = Progress::Dump { offset: seq, cursor: Some(seq), finished: false };
                 let event = Some(Placed { position: seq, offset: seq, event });
                 sender
-                    .send(Delivery { source, progress, tally: Tally::default(), event })
+                    .send(Delivery { source, progress, tally: Tally::default(), event, note: None })
                     .expect("the writer is there");
             }
         };

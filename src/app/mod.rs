@@ -188,10 +188,11 @@ fn write(store: Store, batch_events: usize, deliveries: &Receiver, board: &Board
     let mut watchdog = Watchdog::new();
     Indexer::new(store, batch_events)?.run(deliveries, |turn| {
         watchdog.ping();
-        if let Turn::Committed { tally, outcomes, sources } = turn {
+        if let Turn::Committed { tally, outcomes, sources, covered } = turn {
             total.add(tally);
             outcomes.iter().for_each(|(source, outcomes)| board.applied(source, *outcomes));
             board.stored(sources);
+            board.covered(covered);
         }
     })?;
     let rejected: BTreeMap<_, _> =

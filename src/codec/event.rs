@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::Answer;
 use super::claim::Claim;
 use super::reject::Reject;
 use crate::syntax::{Cid, Datetime, Did, RecordKey, Tid};
@@ -24,6 +25,8 @@ pub enum Event {
     Export(Export),
     /// There was something of this repository that could be neither proved nor refuted, and is missing here.
     Missed(Did),
+    /// What came of asking its host.
+    Answer(Answer),
 }
 
 impl Event {
@@ -35,6 +38,7 @@ impl Event {
             Event::Identity(did) | Event::Missed(did) => did,
             Event::Account(account) => &account.did,
             Event::Export(export) => &export.did,
+            Event::Answer(answer) => &answer.did,
         }
     }
 }
@@ -75,8 +79,10 @@ pub enum Origin {
 /// What the tree of a commit shows of its operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// It was not looked at.
+    /// It was not looked at, and nothing else of the commit was.
     None,
+    /// It was not looked at. The commit is signed.
+    Signed,
     /// They are in it, and undoing them leads back to the root before.
     Inverted,
     /// They are in it. What was there before is not told, as by hosts of an older kind.

@@ -304,7 +304,8 @@ fn commit(wire: &CommitWire<'_>, interest: &impl Interest, verify: Verify) -> Fo
     };
     let prev_data = prev_data.as_ref().map(ops::block_cid).transpose()?;
     let proof = match verify {
-        Verify::Off | Verify::Signature => Proof::None,
+        Verify::Off => Proof::None,
+        Verify::Signature => Proof::Signed,
         Verify::Full => ops::prove(&wire.ops, ops::base(since, prev_data), data, &car)?,
     };
     let (ops, damaged) = match verify {

@@ -15,6 +15,7 @@ pub mod jetstream;
 pub mod json;
 pub mod key;
 pub mod limits;
+pub mod listing;
 pub mod mst;
 pub mod node;
 mod ops;

@@ -24,9 +24,9 @@ use super::memo::Memo;
 use super::names::{Asker, Found, Names};
 use super::params::Params;
 use super::{POSITION, Service};
-use crate::filing;
 use crate::syntax::Handle;
 use crate::tables::keys::MetaKey;
+use crate::tables::number;
 use crate::tables::view::{Rows, RowsError};
 
 /// What an entity tag of something that depends on the time is cut to.
@@ -231,7 +231,7 @@ fn json(status: StatusCode, answer: &impl Serialize) -> Response {
 
 /// Which state of which store this is: no two states ever have the same.
 fn position(rows: &dyn Rows) -> Result<String, RowsError> {
-    let batches = filing::number(rows, MetaKey::Position)?;
+    let batches = number(rows, MetaKey::Position)?;
     // Batches are counted from 1 in every store, so a store that is made anew must not look like the old one.
     let store = short(Sha256::new_with_prefix(cursor::secret(rows)?));
     Ok(format!("{store}-{batches}"))

@@ -149,7 +149,7 @@ impl Outlet {
                 self.refuse(Reject::IdentityUnresolved);
                 false
             }
-            Event::Sync(_) | Event::Account(_) => false,
+            Event::Sync(_) | Event::Account(_) | Event::Answer(_) => false,
         };
         if wanted {
             self.watch.add(event.did());

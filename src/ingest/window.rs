@@ -398,7 +398,10 @@ impl State {
         if let Some(reporter) = &self.reporter {
             reporter.update(|status| status.count(&tally));
         }
-        let delivery = Delivery { source: self.source.clone(), progress, tally, event };
+        self.hand_on(Delivery { source: self.source.clone(), progress, tally, event, note: None });
+    }
+
+    fn hand_on(&mut self, delivery: Delivery) {
         if self.deliveries.as_ref().is_some_and(|deliveries| deliveries.send(delivery).is_err()) {
             self.deliveries = None;
         }

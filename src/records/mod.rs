@@ -28,6 +28,8 @@ pub use submission::Submission;
 
 use serde::{Deserialize, Serialize};
 
+use crate::syntax::{AtUri, Authority, Did};
+
 use fields::Fields;
 
 macro_rules! kinds {
@@ -100,6 +102,30 @@ kinds! {
     Rsvp, "rsvp", "community.lexicon.calendar.rsvp";
     /// An organizer's proof that an answer was accepted.
     Acceptance, "acceptance", "events.smokesignal.calendar.acceptance";
+}
+
+impl Body {
+    /// The accounts that it refers to by the fields that the rules read.
+    pub fn referred(&self) -> Vec<Did> {
+        let of = |uri: &AtUri| match uri.authority() {
+            Authority::Did(did) => Did::parse(did).ok(),
+            Authority::Handle(_) => None,
+        };
+        match self {
+            Body::Round(round) => of(&round.jam).into_iter().collect(),
+            Body::Invitation(invitation) => {
+                of(&invitation.round).into_iter().chain([invitation.invitee.clone()]).collect()
+            }
+            Body::Signup(signup) => [Some(&signup.round), signup.invitation.as_ref()]
+                .into_iter()
+                .flatten()
+                .filter_map(of)
+                .collect(),
+            Body::Submission(submission) => of(&submission.round).into_iter().collect(),
+            Body::Rsvp(rsvp) => of(&rsvp.subject).into_iter().collect(),
+            Body::Jam(_) | Body::Event(_) | Body::Acceptance(_) => Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! [`view::Overlay`], and an engine (in `store`) keeps ordered bytes. That is why this room belongs to the
 //! core. Every key is on one page in [`keys`], every value in [`rows`]; this list puts them together.
 
+pub mod completeness;
 pub mod keys;
 pub mod rows;
 pub mod view;
@@ -12,13 +13,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use keys::{
-    AnswerKey, ChunkKey, EventKey, InvitedKey, Key, LinkKey, MetaKey, QuarantineKey, RecordId, RoundId,
-    RoundRecordKey, RsvpKey, SignupKey, SourceKey, StandingKey,
+    AnswerKey, ChunkKey, DueKey, EventKey, InvitedKey, Key, LinkKey, MetaKey, QuarantineKey, RecordId,
+    RoundId, RoundRecordKey, RsvpKey, SignupKey, SourceKey, StandingKey,
 };
+use view::{ReadRows, Rows, RowsError};
+
 use rows::{Account, EventTally, Meta, Record, RoundFacts, RoundTally, SignupFacts, Source, Standing};
 
+use completeness::{Coverage, Due, Ledger};
+
 use crate::records::{Status, Unusable};
-use crate::syntax::Did;
+use crate::syntax::{Did, Tid};
 
 /// A table: a set of rows with keys and values of one type each.
 pub trait Table {
@@ -89,6 +94,25 @@ tables! {
     Answers = b'A': AnswerKey => ();
     /// How many answered an event, by answer.
     EventTallies = b't': EventKey => EventTally;
+    /// What is known of the completeness of a repository.
+    Ledgers = b'L': Did => Ledger;
+    /// The accounts that hosts are to be asked about, by time.
+    Dues = b'd': DueKey => Due;
+    /// Records that were written while the host was asked for their repository, with the revision that did.
+    Touched = b'x': RecordId => Tid;
+    /// How far what a source tells is covered.
+    Coverages = b'C': SourceKey => Coverage;
+}
+
+/// A number that the store keeps about itself; 0 if it was never written.
+pub fn number(rows: &(impl Rows + ?Sized), key: MetaKey) -> Result<u64, RowsError> {
+    match rows.get::<Metas>(&key)? {
+        None => Ok(0),
+        Some(Meta::Number(number)) => Ok(number),
+        Some(Meta::Bytes(_) | Meta::Unfinished(_)) => {
+            Err(RowsError::Contradiction { what: "a number of the store is none" })
+        }
+    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ fn write(store: &Store, change: impl FnOnce(&mut Overlay<'_>)) {
 /// How many batches a store has counted.
 fn position(dir: &Path) -> u64 {
     let store = Store::open(dir, 1 << 20, IfAbsent::Fail).unwrap();
-    filing::number(&*store.snapshot(), MetaKey::Position).unwrap()
+    guestlist::tables::number(&*store.snapshot(), MetaKey::Position).unwrap()
 }
 
 /// A Jetstream dump with every kind of record that JSON does not carry as it is.
@@ -188,7 +188,7 @@ fn a_rebuild_puts_right_what_a_check_finds() {
     let summary = replay(dir.path(), &[recording("medium.frames.zst")], &[]);
     let store = Store::open(dir.path(), 1 << 20, IfAbsent::Fail).unwrap();
     let totals = filing::totals(&*store.snapshot()).unwrap();
-    let before = filing::number(&*store.snapshot(), MetaKey::Position).unwrap();
+    let before = guestlist::tables::number(&*store.snapshot(), MetaKey::Position).unwrap();
     let key = store.snapshot().scan_all::<Standings>().last().unwrap().unwrap().0;
     write(&store, |rows| rows.delete::<Standings>(&key));
     drop(store);

@@ -101,7 +101,7 @@ pub(crate) fn as_jetstream(frames: &[Vec<u8>]) -> Vec<(u64, String)> {
                 );
             }
             Event::Sync(_) => {}
-            Event::Export(_) | Event::Missed(_) => unreachable!("a stream has none"),
+            Event::Export(_) | Event::Missed(_) | Event::Answer(_) => unreachable!("a stream has none"),
         }
     }
     lines

@@ -109,7 +109,9 @@ impl World {
                         SourceKey { kind: "replay".into(), name: "told".into(), fingerprint: String::new() };
                     let progress = Progress::Dump { offset: seq, cursor: Some(seq), finished: false };
                     let event = Some(Placed { position: seq, offset: seq, event });
-                    sender.send(Delivery { source, progress, tally: Tally::default(), event }).unwrap();
+                    sender
+                        .send(Delivery { source, progress, tally: Tally::default(), event, note: None })
+                        .unwrap();
                 }
             });
             self.indexer.run(&deliveries, |_| {}).unwrap();
@@ -300,8 +302,8 @@ fn a_batch_of_deletions_is_bounded_too() {
     for number in 0..20_000 {
         world.tell(1, "at.atjam.signup", &format!("s{number}"), None);
     }
-    let before = filing::number(&*world.store.snapshot(), MetaKey::Position).unwrap();
+    let before = guestlist::tables::number(&*world.store.snapshot(), MetaKey::Position).unwrap();
     world.settle();
-    let batches = filing::number(&*world.store.snapshot(), MetaKey::Position).unwrap() - before;
+    let batches = guestlist::tables::number(&*world.store.snapshot(), MetaKey::Position).unwrap() - before;
     assert!(batches >= 5, "{batches}");
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use guestlist::codec::event::{self, Block, Commit, Event, Op, Origin, Write};
 use guestlist::codec::json;
 use guestlist::delivery::{Delivery, Placed, Progress, Tally, queue};
-use guestlist::filing;
 use guestlist::indexer::{Indexer, Turn, standing_of};
 use guestlist::store::Store;
 use guestlist::syntax::{Cid, Did, RecordKey, Tid};
@@ -41,7 +40,7 @@ fn event(rev: u64) -> Event {
 fn delivery(offset: u64, cursor: u64, finished: bool, event: Option<Event>) -> Delivery {
     let progress = Progress::Dump { offset, cursor: Some(cursor), finished };
     let event = event.map(|event| Placed { position: cursor, offset, event });
-    Delivery { source: some(), progress, tally: Tally::default(), event }
+    Delivery { source: some(), progress, tally: Tally::default(), event, note: None }
 }
 
 /// Has a new writer take these in, an event a batch; the position that follows.
@@ -50,7 +49,7 @@ fn deliver(store: &Store, deliveries: impl IntoIterator<Item = Delivery>) -> u64
     deliveries.into_iter().for_each(|delivery| sender.send(delivery).unwrap());
     drop(sender);
     Indexer::new(store.clone(), 1).unwrap().run(&receiver, |_| {}).unwrap();
-    filing::number(&*store.snapshot(), MetaKey::Position).unwrap()
+    guestlist::tables::number(&*store.snapshot(), MetaKey::Position).unwrap()
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn index<'a>(store: &Store, pairs: impl Iterator<Item = &'a Pair>, batch_events:
         };
         let progress = Progress::Dump { offset, cursor: Some(pair.position), finished: false };
         let event = Some(Placed { position: pair.position, offset, event: pair.real.clone() });
-        sender.send(Delivery { source, progress, tally: Tally::default(), event }).unwrap();
+        sender.send(Delivery { source, progress, tally: Tally::default(), event, note: None }).unwrap();
     }
     drop(sender);
     Indexer::new(store.clone(), batch_events).unwrap().run(&deliveries, |_| {}).unwrap();

@@ -9,6 +9,7 @@ const RANKS: &[&[&str]] = &[
     &["records"],
     &["tables"],
     &["rules"],
+    &["ledger"],
     &["filing"],
     &["reduce"],
     &["net"],

@@ -77,7 +77,7 @@ pub async fn fetch_all(
                 let event = Placed { position: 0, offset: 0, event: Event::Export(export) };
                 let tally = Tally { commits: 1, ..Tally::default() };
                 let progress = Progress::Dump { offset: 0, cursor: None, finished: true };
-                let delivery = Delivery { source: source(), progress, tally, event: Some(event) };
+                let delivery = Delivery { source: source(), progress, tally, event: Some(event), note: None };
                 outcome.fetched += u64::from(deliveries.send(delivery).is_ok());
             }
             Err(error) => {

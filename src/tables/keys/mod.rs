@@ -22,12 +22,18 @@
 //! | `Links` | round `\0` end, one byte, near `\0` far | `ldid:plc:a/r1\0>did:plc:a\0did:plc:b` |
 //! | `EventTallies` | event | `tdid:plc:a/community.lexicon.calendar.event/e1` |
 //! | `Rsvps` | event `\0` author `/` time in eight bytes, record key | `edid:…/e1\0did:plc:b/\x80…v1` |
+//! | `Ledgers` | DID | `Ldid:plc:a` |
+//! | `Dues` | time in eight bytes, DID | `d\x00…did:plc:a` |
+//! | `Touched` | as `Records` | `xdid:plc:a/\x03self` |
+//! | `Coverages` | as `Sources` | `Crelay\0wss://relay.example\0` |
 //! | `Answers` | author `\0` time and order, eight bytes each, record key | `Adid:plc:b\0\x80…v1` |
 
+mod completeness;
 mod events;
 mod records;
 mod rounds;
 
+pub use completeness::DueKey;
 pub use events::{AnswerKey, EventKey, Moment, RsvpKey, write_answers, write_event, write_event_author};
 pub use records::{
     ChunkKey, QuarantineKey, RecordId, Target, write_collection, write_kind, write_repository,
@@ -62,6 +68,10 @@ pub enum MetaKey {
     Lexicons,
     /// Something that is done in many batches was begun and is not finished.
     Unfinished,
+    /// How many accounts hosts are to be asked about.
+    Due,
+    /// Those of them about whom it failed so far.
+    Failing,
 }
 
 /// What a source is known by.
@@ -100,6 +110,8 @@ impl Key for MetaKey {
             MetaKey::NextSource => b"next-source",
             MetaKey::Lexicons => b"lexicons",
             MetaKey::Unfinished => b"unfinished",
+            MetaKey::Due => b"due",
+            MetaKey::Failing => b"failing",
         });
     }
 
@@ -111,6 +123,8 @@ impl Key for MetaKey {
             b"next-source" => Some(MetaKey::NextSource),
             b"lexicons" => Some(MetaKey::Lexicons),
             b"unfinished" => Some(MetaKey::Unfinished),
+            b"due" => Some(MetaKey::Due),
+            b"failing" => Some(MetaKey::Failing),
             _ => None,
         }
     }

@@ -4,13 +4,18 @@
 //! it changes to the rules. It reads and writes an overlay and nothing else; the caller commits the overlay
 //! together with the source's cursor. Spec: RULES §1 ("tracked") and §4.
 
+mod host;
+
 use crate::codec::event::{self, Commit, Event, Export, Op, Origin, Proof, Sync, Write};
+use crate::codec::node::Node;
 use crate::filing;
+use crate::ledger;
 use crate::records::Kind;
 use crate::rules::attendance;
 use crate::rules::authority::Authority;
 use crate::syntax::{Did, Tid};
 use crate::tables::Accounts;
+use crate::tables::completeness::{Cause, Verified};
 use crate::tables::keys::RecordId;
 use crate::tables::rows::{Account, AccountState, Marks, Word};
 use crate::tables::view::{Overlay, ReadRows, RowsError};
@@ -73,13 +78,14 @@ pub fn reduce(rows: &mut Overlay<'_>, from: From, event: &Event) -> Result<Outco
         Event::Identity(_) => Ok(noted(())),
         Event::Export(export) => reduce_export(rows, export),
         Event::Missed(did) => reduce_missed(rows, did).map(noted),
+        Event::Answer(answer) => host::reduce_answer(rows, from, answer),
     }
 }
 
 fn reduce_commit(rows: &mut Overlay<'_>, from: From, commit: &Commit) -> Result<Outcome, RowsError> {
     let mut account = Repository::load(rows, &commit.did)?;
     let wanted = !commit.ops.is_empty();
-    if !wanted && !account.now.tracked {
+    if !wanted && !account.now.tracked && ledger::of(rows, &commit.did)?.asking.is_none() {
         return Ok(Effect::Skipped.then(Sequence::Next));
     }
     if wanted {
@@ -99,7 +105,15 @@ fn reduce_commit(rows: &mut Overlay<'_>, from: From, commit: &Commit) -> Result<
     // What a damaged block held can be had from the host alone.
     account.now.marks.desynchronized |= !commit.damaged.is_empty();
     account.now.tracked |= commit.ops.iter().any(|op| matches!(op.write, Write::Put(_)));
+    let first_seen = account.now.tracked && !account.before.tracked && has_history(commit);
     account.save(rows)?;
+    if first_seen {
+        ledger::due(rows, &commit.did, Cause::FirstSeen, None)?;
+    }
+    if account.now.tracked || wanted {
+        let written = commit.ops.iter().filter_map(|op| record_of(&commit.did, op));
+        ledger::applied(rows, &commit.did, commit.rev, verified(commit), written)?;
+    }
     for op in &commit.ops {
         apply(rows, &commit.did, commit.rev, op)?;
     }
@@ -204,7 +218,8 @@ fn reduce_export(rows: &mut Overlay<'_>, export: &Export) -> Result<Outcome, Row
         account.now.marks = Marks::default();
     }
     account.save(rows)?;
-    filing::replace_records(rows, export)?;
+    filing::replace_records(rows, export, None, None)?;
+    ledger::applied(rows, &export.did, export.rev, Verified::Whole, std::iter::empty())?;
     Ok(Effect::Applied.then(Sequence::Next))
 }
 
@@ -255,15 +270,44 @@ impl<'a> Repository<'a> {
         if is == AccountState::Deleted && was != AccountState::Deleted {
             filing::purge(rows, self.did)?;
         }
+        if self.before == Account::default() {
+            ledger::heard_of(rows, self.did)?;
+        }
+        let is_marked = self.now.marks.any() && is == AccountState::Active;
+        if is_marked && (self.now.marks != self.before.marks || was != is) {
+            ledger::due(rows, self.did, Cause::Marked, None)?;
+        }
         self.before = self.now.clone();
         Ok(())
     }
 }
 
+/// Whether there may be records from before a commit. One on top of the empty tree has none.
+fn has_history(commit: &Commit) -> bool {
+    match commit.origin {
+        Origin::Firehose { prev_data: Some(before), .. } => before != Node::default().cid(),
+        Origin::Firehose { since, prev_data: None, .. } => since.is_some(),
+        Origin::Jetstream => true,
+    }
+}
+
+/// How a commit was proved.
+fn verified(commit: &Commit) -> Verified {
+    match commit.origin {
+        Origin::Firehose { proof: Proof::Inverted, .. } => Verified::Full,
+        Origin::Firehose { proof: Proof::Forward, .. } => Verified::Forward,
+        Origin::Firehose { proof: Proof::Signed, .. } => Verified::Signature,
+        Origin::Firehose { proof: Proof::None, .. } | Origin::Jetstream => Verified::Believed,
+    }
+}
+
+/// The record that an operation is on. Decoders keep those in wanted collections only.
+fn record_of(did: &Did, op: &Op) -> Option<RecordId> {
+    Some(RecordId { did: did.clone(), kind: Kind::from_nsid(op.collection)?, rkey: op.rkey.clone() })
+}
+
 fn apply(rows: &mut Overlay<'_>, did: &Did, rev: Tid, op: &Op) -> Result<(), RowsError> {
-    // Decoders keep operations on wanted collections only.
-    let Some(kind) = Kind::from_nsid(op.collection) else { return Ok(()) };
-    let id = RecordId { did: did.clone(), kind, rkey: op.rkey.clone() };
+    let Some(id) = record_of(did, op) else { return Ok(()) };
     match &op.write {
         Write::Put(block) => filing::put_record(rows, &id, rev, block),
         Write::Delete => filing::delete_record(rows, &id),
