@@ -9,7 +9,6 @@ mod generate;
 #[macro_use]
 mod measure;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -209,7 +208,6 @@ fn main() {
     let service = Service {
         store: daemon.store.clone(),
         identities: Resolver::default(),
-        ready: Arc::new(AtomicBool::new(true)),
         sources: Board::default(),
         public_url: "https://guestlist.example".to_owned(),
         limits: Limits::default(),

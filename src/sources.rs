@@ -2,11 +2,12 @@
 //!
 //! Sources write it, the HTTP surface and the service manager read it. Nothing here is stored: where a source
 //! stands is in its row, and this is what the process knows beside that.
+#![allow(clippy::disallowed_methods, reason = "a shell: it notes when a connection is left")]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::codec::Reject;
@@ -29,6 +30,10 @@ pub mod kind {
 
 /// A message that was sent less than this long ago shows that its source has caught up.
 const SMALL_LAG_MICROS: i64 = 30_000_000;
+
+/// A source that is not known to have read what was sent this long ago is late. A host that is restarted is away for
+/// less, and who asks whether answers are fresh should hear of more.
+const LATE_MICROS: i64 = 300_000_000;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
@@ -162,8 +167,10 @@ pub struct Status {
     pub last_error: Option<String>,
     /// The last message of which it is known when it was sent.
     pub heard: Option<Heard>,
-    /// It has once been at the end of its stream since the process began.
+    /// It is connected, and at the end of its stream as far as anybody can tell.
     pub caught_up: bool,
+    /// It was at the end once since the process began, and has read everything that was sent until then.
+    pub read_until: Option<i64>,
     /// Something of what it told may be missing, and that is not made up for.
     pub is_open: bool,
 }
@@ -185,8 +192,18 @@ impl Status {
 
     /// Notes when the latest message was sent and came.
     pub fn heard(&mut self, heard: Heard) {
+        if self.caught_up || self.read_until.is_some() {
+            self.read_until = Some(heard.sent);
+        }
         self.heard = Some(heard);
-        self.caught_up |= heard.received - heard.sent < SMALL_LAG_MICROS;
+        self.caught_up = heard.received - heard.sent < SMALL_LAG_MICROS;
+    }
+
+    /// Its connection is gone. One that brought nothing, and did not last, does not show that all was read until now.
+    fn left(&mut self, at: i64) {
+        if std::mem::take(&mut self.caught_up) {
+            self.read_until = Some(at);
+        }
     }
 
     /// How far it is behind, in whole seconds. While it is connected that is the age of the latest message when
@@ -197,11 +214,17 @@ impl Status {
         u64::try_from((until - heard.sent).max(0) / MICROS_PER_SECOND).ok()
     }
 
-    fn is_ready(&self) -> bool {
+    /// Whether it is at the end of its stream, or was a short time ago. A quiet host is not a late one.
+    fn is_in_time(&self, now: i64) -> bool {
+        let late = |until: i64| now.saturating_sub(until) > LATE_MICROS;
+        self.caught_up || self.read_until.is_some_and(|until| !late(until))
+    }
+
+    fn is_ready(&self, now: i64) -> bool {
         !self.is_open
             && match self.connection {
                 Connection::Finished => true,
-                Connection::Connecting | Connection::Connected | Connection::Waiting => self.caught_up,
+                Connection::Connecting | Connection::Connected | Connection::Waiting => self.is_in_time(now),
                 Connection::Queued | Connection::Reading | Connection::Stopped => false,
             }
     }
@@ -216,7 +239,6 @@ pub struct Board {
 #[derive(Debug)]
 struct Shared {
     entries: Mutex<Entries>,
-    ready: Arc<AtomicBool>,
     dumps_stored: watch::Sender<bool>,
 }
 
@@ -230,7 +252,7 @@ struct Entries {
 impl Default for Board {
     fn default() -> Self {
         let (dumps_stored, _) = watch::channel(false);
-        Self { shared: Arc::new(Shared { entries: Mutex::default(), ready: Arc::default(), dumps_stored }) }
+        Self { shared: Arc::new(Shared { entries: Mutex::default(), dumps_stored }) }
     }
 }
 
@@ -289,9 +311,11 @@ impl Board {
         self.lock().statuses.clone()
     }
 
-    /// Whether every dump is stored, every live source has caught up once, and none has given up.
-    pub fn ready(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.shared.ready)
+    /// Whether answers are as fresh and as complete as the sources allow: every dump is stored, every live source
+    /// has caught up once and is not late now, none has given up, and nothing that one told may be missing.
+    pub fn is_ready(&self, now: i64) -> bool {
+        let entries = self.lock();
+        entries.complete && entries.statuses.values().all(|status| status.is_ready(now))
     }
 
     /// Waits until everything in every dump is stored.
@@ -312,9 +336,6 @@ impl Board {
         let stored = |(key, status): (&SourceKey, &Status)| {
             key.kind != kind::REPLAY || status.connection == Connection::Finished
         };
-        let ready = entries.complete && entries.statuses.values().all(Status::is_ready);
-        self.shared.ready.store(ready, Ordering::Release);
-        // After that, so that whoever waits for the dumps finds it ready when there is nothing else.
         if entries.complete && entries.statuses.iter().all(stored) {
             self.shared.dumps_stored.send_if_modified(|done| !std::mem::replace(done, true));
         }
@@ -331,7 +352,14 @@ pub struct Reporter {
 impl Reporter {
     /// Changes what the board says of the source.
     pub fn update(&self, change: impl FnOnce(&mut Status)) {
-        self.board.change(|entries| change(entries.statuses.entry(self.source.clone()).or_default()));
+        self.board.change(|entries| {
+            let status = entries.statuses.entry(self.source.clone()).or_default();
+            let was = status.connection;
+            change(status);
+            if was == Connection::Connected && status.connection != was {
+                status.left(Timestamp::now().as_microsecond());
+            }
+        });
     }
 
     /// Goes on as another source, with all that was counted.
@@ -346,14 +374,30 @@ impl Reporter {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::sync::atomic::Ordering;
+    use std::collections::{BTreeMap, BTreeSet};
 
-    use super::{Anomaly, Board, Connection, Heard, Status, kind};
+    use jiff::Timestamp;
+
+    use super::{Anomaly, Board, Connection, Heard, LATE_MICROS, Reporter, Status, kind};
+    use crate::tables::completeness::{Coverage, How, Miss, Window};
     use crate::tables::keys::SourceKey;
+
+    const HOUR: i64 = 3_600_000_000;
 
     fn source(kind: &str, name: &str) -> SourceKey {
         SourceKey { kind: kind.to_owned(), name: name.to_owned(), fingerprint: String::new() }
+    }
+
+    /// A board with one relay, connected and caught up.
+    fn followed() -> (Board, Reporter) {
+        let board = Board::default();
+        let relay = board.reporter(source(kind::RELAY, "wss://relay.example"));
+        board.complete();
+        relay.update(|status| {
+            status.connection = Connection::Connected;
+            status.caught_up = true;
+        });
+        (board, relay)
     }
 
     #[test]
@@ -365,22 +409,76 @@ mod tests {
     #[test]
     fn it_is_ready_when_dumps_are_stored_and_live_sources_have_caught_up_and_none_has_given_up() {
         let board = Board::default();
-        let is_ready = || board.ready().load(Ordering::Acquire);
         let dump = board.reporter(source(kind::REPLAY, "a.frames"));
         let relay = board.reporter(source(kind::RELAY, "wss://relay.example"));
-        assert!(!is_ready());
+        assert!(!board.is_ready(0));
         board.complete();
         dump.update(|status| status.connection = Connection::Finished);
         relay.update(|status| status.connection = Connection::Connected);
-        assert!(!is_ready(), "connected is not caught up");
-        relay.update(|status| status.heard(Heard { sent: 0, received: 3_600_000_000 }));
-        assert!(!is_ready(), "an hour behind");
-        relay.update(|status| status.heard(Heard { sent: 0, received: 1_000_000 }));
-        assert!(is_ready());
-        relay.update(|status| status.connection = Connection::Waiting);
-        assert!(is_ready(), "a connection that is lost for a moment takes nothing back");
+        assert!(!board.is_ready(0), "connected is not caught up");
+        relay.update(|status| status.heard(Heard { sent: 0, received: HOUR }));
+        assert!(!board.is_ready(HOUR), "an hour behind");
+        relay.update(|status| status.heard(Heard { sent: HOUR, received: HOUR + 1_000_000 }));
+        assert!(board.is_ready(HOUR + 1_000_000));
         relay.update(|status| status.connection = Connection::Stopped);
-        assert!(!is_ready());
+        assert!(!board.is_ready(HOUR + 1_000_000));
+    }
+
+    #[test]
+    fn one_that_has_caught_up_and_falls_behind_is_ready_until_it_is_late() {
+        let (board, relay) = followed();
+        let behind = |by: i64| {
+            relay.update(|status| status.heard(Heard { sent: HOUR - by, received: HOUR }));
+            board.is_ready(HOUR)
+        };
+        assert!(behind(1_000_000));
+        assert!(behind(LATE_MICROS));
+        assert!(!behind(LATE_MICROS + 1));
+        assert!(!behind(5 * HOUR));
+        assert!(behind(LATE_MICROS), "on its way back");
+        relay.update(|status| status.caught_up = true);
+        assert!(board.is_ready(i64::MAX), "a host that is quiet is not late, however long");
+    }
+
+    #[test]
+    fn a_connection_that_is_lost_takes_nothing_back_until_that_is_minutes_ago() {
+        let (board, relay) = followed();
+        let before = Timestamp::now().as_microsecond();
+        relay.update(|status| status.connection = Connection::Waiting);
+        assert!(board.is_ready(before + LATE_MICROS));
+        let after = Timestamp::now().as_microsecond();
+        assert!(!board.is_ready(after + LATE_MICROS + 1));
+        // Connections that end at once bring nothing nearer.
+        for connection in [Connection::Connecting, Connection::Connected, Connection::Waiting] {
+            relay.update(|status| status.connection = connection);
+            assert!(!board.is_ready(after + LATE_MICROS + 1), "{}", connection.name());
+        }
+        relay.update(|status| status.connection = Connection::Connected);
+        relay.update(|status| status.caught_up = true);
+        assert!(board.is_ready(after + LATE_MICROS + 1), "it came back, and has nothing to say");
+    }
+
+    #[test]
+    fn it_is_not_ready_while_something_may_be_missing() {
+        let (board, relay) = followed();
+        let missed = |closed: Option<i64>| {
+            let miss = Miss { how: How::OutdatedCursor, at: 0, cursor: None };
+            let window = Window {
+                miss,
+                times: 1,
+                again: None,
+                sweep: None,
+                attempts: 0,
+                failure: None,
+                next: 0,
+                closed,
+            };
+            let coverage = Coverage { heard: None, window: Some(window) };
+            board.covered(&BTreeMap::from([(relay.source.clone(), coverage)]));
+            board.is_ready(0)
+        };
+        assert!(!missed(None));
+        assert!(missed(Some(1)));
     }
 
     #[test]

@@ -34,6 +34,8 @@ use crate::ingest::watch::Watch;
 use crate::rebuild;
 use crate::sources::Board;
 use crate::store::{IfAbsent, Store};
+use crate::tables::Coverages;
+use crate::tables::view::ReadRows;
 
 /// Runs the daemon until it is told to stop or a stage fails.
 pub fn run(config: Config) -> anyhow::Result<()> {
@@ -67,7 +69,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let service = Service {
         store: store.clone(),
         identities: identities.clone(),
-        ready: board.ready(),
         sources: board.clone(),
         public_url: config.http.public_url.clone(),
         limits: http::Limits {
@@ -83,6 +84,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let prover = Prover::start(identities, Handle::current(), stop.clone());
     let wiring = Wiring { watch: Watch::load(&store)?, prover, deliveries: sender, board: board.clone() };
     let feed = Feed::prepare(&config, &store, wiring)?;
+    // What was open when the last process ended still is.
+    board.covered(&store.snapshot().scan_all::<Coverages>().collect::<Result<_, _>>()?);
     let mut writer = spawn_blocking({
         let (store, board, batch_events) = (store.clone(), board.clone(), config.limits.batch_events);
         move || write(store, batch_events, &deliveries, &board)

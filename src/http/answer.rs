@@ -6,7 +6,6 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -253,9 +252,12 @@ struct Health {
 
 /// `/xrpc/_health`. It asks the store nothing and takes no permit: it must answer when all else is busy.
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    if shared.service.ready.load(Ordering::Acquire) {
+    if shared.service.sources.is_ready(Timestamp::now().as_microsecond()) {
         return json(StatusCode::OK, &Health { version: VERSION, error: None, message: None });
     }
-    let (error, message) = (Some("NotReady"), Some("the service is starting"));
+    let (error, message) = (
+        Some("NotReady"),
+        Some("a source has not caught up, is late, or may lack something: getStatus says which"),
+    );
     json(StatusCode::SERVICE_UNAVAILABLE, &Health { version: VERSION, error, message })
 }

@@ -30,7 +30,6 @@ mod view;
 mod words;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
@@ -74,9 +73,7 @@ pub struct Service {
     pub store: Store,
     /// Handles and who they belong to.
     pub identities: Resolver,
-    /// Whether the daemon has started up; until then `/xrpc/_health` says 503.
-    pub ready: Arc<AtomicBool>,
-    /// How the sources are doing.
+    /// How the sources are doing. While that is not well, `/xrpc/_health` says 503.
     pub sources: Board,
     /// Where people see events, without a slash at the end: `https://guestlist.example`.
     pub public_url: String,

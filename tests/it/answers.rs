@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -30,7 +28,6 @@ impl Client {
         let service = Service {
             store: Store::open(dir, CACHE_BYTES, IfAbsent::Fail).unwrap(),
             identities: Resolver::offline(Directory::load(&[recording(identities)]).unwrap()),
-            ready: Arc::new(AtomicBool::new(true)),
             sources: Board::default(),
             public_url: "https://guestlist.example".to_owned(),
             limits: Limits::default(),

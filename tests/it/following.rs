@@ -1,8 +1,7 @@
 //! A live source followed in this process, with a store in memory, and what can be asked of it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -209,7 +208,6 @@ impl Following {
 
     /// Whether the board says that everything is ready.
     pub(crate) fn is_ready(&self) -> bool {
-        let ready: Arc<AtomicBool> = self.board.ready();
-        ready.load(Ordering::Acquire)
+        self.board.is_ready(jiff::Timestamp::now().as_microsecond())
     }
 }

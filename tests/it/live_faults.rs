@@ -1,18 +1,23 @@
 //! The faults that others have with live sources, under their numbers in FAULTS.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use guestlist::ingest::live::{Patience, Plan};
 use guestlist::sources::Connection;
 use guestlist::store::{IfAbsent, Store};
 use guestlist::tables::view::{Direction, Range};
-use serde_json::json;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use crate::following::{Following, impatient, relay_at};
-use crate::frames::{Op, commit, ipld, nested, with_last};
+use crate::following::{Following, PATIENCE, impatient, relay_at};
+use crate::frames::{Op, commit, ipld, nested, text, with_last};
+use crate::harness::guestlist;
 use crate::history::did;
 use crate::host::{Act, Host};
+use crate::serving::{Daemon, begin, get};
 
 const EVENT: &str = "community.lexicon.calendar.event";
 
@@ -142,4 +147,65 @@ fn fault_14_a_restart_after_long_use_is_fast() {
         assert_eq!(host.asked()[1].cursor(), Some(KEYS * ROUNDS));
         again.digest()
     });
+}
+
+/// A host that always has more, of hours ago as long as it is told so.
+fn host_that_may_be_behind(is_behind: &Arc<AtomicBool>) -> Host {
+    let is_behind = Arc::clone(is_behind);
+    Host::start(move |asked| {
+        let next = asked.cursor().unwrap() + 1;
+        let age = SignedDuration::from_hours(if is_behind.load(Ordering::Acquire) { 5 } else { 0 });
+        let sent = (Timestamp::now() - age).to_string();
+        // Each connection is short, so that the next one soon does what it is told.
+        let messages = (next..next + 20).flat_map(|seq| {
+            let op = Op::create(&path(seq), &event("x"));
+            let commit = commit(&did(0), seq, seq, None, &[op]).with("time", text(&sent));
+            [Act::Binary(commit.frame()), Act::Pause(Duration::from_millis(20))]
+        });
+        messages.chain([Act::Cut]).collect()
+    })
+}
+
+#[test]
+fn fault_15_health_says_no_while_hours_behind() {
+    let is_behind = Arc::new(AtomicBool::new(true));
+    let host = host_that_may_be_behind(&is_behind);
+    let dir = tempdir().unwrap();
+    let config = dir.path().join("guestlist.toml");
+    let text = format!(
+        "data_dir = {:?}\n[http]\nbind = \"127.0.0.1:0\"\n[live]\nretry_ms = 10\n\
+         [[source]]\nkind = \"relay\"\nverify = \"off\"\nurl = {:?}\n",
+        dir.path().join("data"),
+        host.url(),
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut command = guestlist();
+    command.args(["serve", "--config"]).arg(config);
+    let daemon = begin(command);
+    let lag = |status: &Value| status["sources"][0]["lagSeconds"].as_u64();
+    for (behind, health) in [(true, 503), (false, 200), (true, 503)] {
+        is_behind.store(behind, Ordering::Release);
+        let status = until(&daemon, |status| lag(status).is_some_and(|lag| (lag > 4 * 3600) == behind));
+        assert_eq!(status["ready"], health == 200, "{status}");
+        // It stays so for as long as the host goes on like this.
+        let asked = host.asked().len();
+        while host.asked().len() < asked + 3 {
+            let (status, _, answer) = get(&daemon.address, "/xrpc/_health");
+            assert_eq!(status, health, "{answer}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Waits until the daemon says something of itself.
+fn until(daemon: &Daemon, says: impl Fn(&Value) -> bool) -> Value {
+    let begun = Instant::now();
+    loop {
+        let status = get(&daemon.address, "/xrpc/app.guestlist.getStatus").2;
+        if says(&status) {
+            return status;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{status}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

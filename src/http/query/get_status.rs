@@ -1,7 +1,5 @@
 //! `app.guestlist.getStatus`: how the service is doing.
 
-use std::sync::atomic::Ordering;
-
 use serde::Serialize;
 
 use crate::delivery::Outcomes;
@@ -83,7 +81,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<Status, Failure> {
     let count = |(kind, count): (&Kind, u64)| RecordCount { collection: kind.nsid(), count };
     Ok(Status {
         version: VERSION,
-        ready: call.service.ready.load(Ordering::Acquire),
+        ready: call.service.sources.is_ready(call.now),
         sources: sources(call)?,
         records: Kind::ALL.iter().zip(totals.records).map(count).collect(),
         quarantined: totals.quarantined,

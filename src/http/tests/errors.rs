@@ -1,7 +1,6 @@
 //! What every method has in common: errors, headers, health, limits.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,8 +15,9 @@ use super::world::{Answer, World, exchange};
 use crate::http::answer::{Call, Depends, Shared, query};
 use crate::http::error::Failure;
 use crate::http::{Service, router, surround};
+use crate::sources::{Connection, kind};
 use crate::tables::Metas;
-use crate::tables::keys::MetaKey;
+use crate::tables::keys::{MetaKey, SourceKey};
 use crate::tables::rows::Meta;
 use crate::tables::view::Overlay;
 
@@ -119,15 +119,25 @@ async fn browsers_may_read_answers_and_errors() {
 }
 
 #[tokio::test]
-async fn health_says_whether_the_service_has_started() {
+async fn health_says_whether_every_source_is_where_it_should_be() {
     let world = World::new();
     let version = env!("CARGO_PKG_VERSION");
     let answer = world.send(Method::GET, "/xrpc/_health").await;
     assert_eq!((answer.status, answer.json), (StatusCode::OK, json!({ "version": version })));
-    world.service.ready.store(false, Ordering::Release);
+    let key = SourceKey {
+        kind: kind::RELAY.to_owned(),
+        name: "wss://relay.example".to_owned(),
+        fingerprint: String::new(),
+    };
+    let relay = world.service.sources.reporter(key);
     let answer = world.send(Method::GET, "/xrpc/_health").await;
     answer.assert_error(503, "NotReady");
     assert_eq!(answer.json["version"], version);
+    relay.update(|status| {
+        status.connection = Connection::Connected;
+        status.caught_up = true;
+    });
+    assert_eq!(world.send(Method::GET, "/xrpc/_health").await.status, StatusCode::OK);
     world.send(Method::POST, "/xrpc/_health").await.assert_error(405, "MethodNotAllowed");
 }
 

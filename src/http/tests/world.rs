@@ -1,9 +1,6 @@
 //! A small network: people, their records, and a client that asks about them.
 #![allow(clippy::disallowed_methods, reason = "it writes a file of identities")]
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -61,11 +58,12 @@ impl World {
     }
 
     pub(super) fn over(store: Store) -> Self {
+        let sources = Board::default();
+        sources.complete();
         let service = Service {
             store,
             identities: Resolver::default(),
-            ready: Arc::new(AtomicBool::new(true)),
-            sources: Board::default(),
+            sources,
             public_url: "https://guestlist.example".to_owned(),
             limits: Limits::default(),
         };
