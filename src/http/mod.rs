@@ -2,7 +2,7 @@
 //!
 //! The map of the room: this file has the routes, `answer` runs one query on one snapshot, `names` finds out whose handles are, `params` and
 //! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `view`, `round`, `listing` and
-//! `standing` are the shapes that several methods share, and each method has a file under `query`.
+//! `standing` are the shapes that several methods share, `explanation` and `status` answer the command line too, and each method has a file under `query`.
 //! `connections`, `patience`, `caller` and `requests` are what surrounds a request. It never
 //! writes to the store and never decides: verdicts are read from `rules`. Shapes: CONTRACT §4 and the
 //! lexicons.
@@ -24,6 +24,7 @@ mod requests;
 mod round;
 mod served;
 mod standing;
+mod status;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -58,6 +59,7 @@ use query::{
     list_rsvps, list_signups, list_submissions,
 };
 use requests::{trace, weaken};
+pub use status::{Asked, Status, compared, status};
 pub use view::{ChainStep, LinkView};
 
 /// The header that says which state of the store an answer was computed from. Compare it for equality only.

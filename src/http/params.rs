@@ -53,6 +53,12 @@ impl Params {
         self.optional_uri(name)?.ok_or(ApiError::MissingParameter { name })
     }
 
+    /// A DID that may be absent.
+    pub(super) fn optional_did(&self, name: &'static str) -> Result<Option<Did>, ApiError> {
+        let parse = |text| Did::parse(text).map_err(|_| ApiError::BadParameter { name, expected: "a DID" });
+        self.optional(name)?.map(parse).transpose()
+    }
+
     /// A DID, or a handle that resolves, that may be absent.
     pub(super) fn optional_actor(
         &self,

@@ -18,5 +18,6 @@ mod rounds;
 mod rsvps;
 mod signups;
 mod standing;
+mod status;
 mod submissions;
 mod world;

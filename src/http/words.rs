@@ -1,7 +1,9 @@
-//! Verdicts in words. Spec: RULES §2; an invitation that is not there is never called a rejection.
+//! Verdicts in words, and what may be missing. Spec: RULES §2; an invitation that is not there is never called a
+//! rejection.
 
 use crate::records::{Kind, Unusable};
 use crate::rules::verdict::{Basis, Reason, Verdict};
+use crate::tables::completeness::How;
 
 /// Why a record of `kind` has this verdict: the rest of a sentence that begins with the status.
 pub(super) fn of_verdict(kind: Kind, verdict: Verdict) -> &'static str {
@@ -76,5 +78,18 @@ pub(super) fn of_unusable(unusable: Unusable) -> &'static str {
         Unusable::WrongType => "The record is unusable: its $type is not its collection.",
         Unusable::MissingField => "The record is unusable: a field that everything depends on is missing.",
         Unusable::BadField => "The record is unusable: a field that everything depends on is malformed.",
+    }
+}
+
+/// How something of a source may have been missed.
+pub(super) fn of_miss(how: How) -> &'static str {
+    match how {
+        How::FirstRead => "it was never read before",
+        How::OutdatedCursor => "the host no longer had everything since the cursor",
+        How::Retention => "the host began long after the cursor",
+        How::SequenceReset => "the host numbers from the beginning again",
+        How::NoCursor => "a connection was lost before its first message",
+        How::PassedOver => "a message could not be read, and was passed over",
+        How::Asked => "somebody asked for a sweep",
     }
 }

@@ -48,6 +48,11 @@ impl Datetime {
         (MICROS_MIN..=MICROS_MAX).contains(&micros).then_some(Self(micros))
     }
 
+    /// The instant so many microseconds after the Unix epoch, or the nearest in the years 0000 to 9999.
+    pub fn nearest(micros: i64) -> Self {
+        Self(micros.clamp(MICROS_MIN, MICROS_MAX))
+    }
+
     /// Microseconds since the Unix epoch, negative before it.
     pub fn micros(self) -> i64 {
         self.0

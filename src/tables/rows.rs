@@ -116,7 +116,19 @@ pub struct Marks {
 impl Marks {
     /// Whether there is any.
     pub fn any(self) -> bool {
-        self.gap || self.desynchronized || self.late_jetstream || self.unchecked
+        self.names().next().is_some()
+    }
+
+    /// The names under which they are shown.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let Marks { gap, desynchronized, late_jetstream, unchecked } = self;
+        let all = [
+            (gap, "gap"),
+            (desynchronized, "desynchronized"),
+            (late_jetstream, "late-jetstream"),
+            (unchecked, "unchecked"),
+        ];
+        all.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `explain` and `getStatus`.
+//! `explain`.
 
 use serde_json::json;
 
@@ -6,7 +6,6 @@ use super::world::{World, uri};
 use crate::http::explain;
 use crate::records::Kind;
 use crate::syntax::AtUri;
-use crate::tables::rows::Source;
 
 const METHOD: &str = "app.guestlist.explain";
 
@@ -148,26 +147,4 @@ It refers to
     let nothing = text("at://did:plc:zoe/at.atjam.jam/j");
     assert!(nothing.starts_with("jam of did:plc:zoe\n"), "{nothing}");
     assert!(nothing.ends_with("or it was deleted. [unknown]\n"), "{nothing}");
-}
-
-#[tokio::test]
-async fn says_how_the_service_is_doing() {
-    let mut world = World::new();
-    world.network();
-    world.put("dan", Kind::Signup, "s", json!({ "round": 7 }));
-    world.account("eve", Some("deleted"));
-    let source = Source { id: 0, offset: 700, high_water: 700, cursor: Some(41), finished: false };
-    world.source("a.frames", &source);
-    world.source("b.frames", &Source { id: 1, offset: 9, high_water: 9, cursor: None, finished: true });
-    let status = world.get("app.guestlist.getStatus", &[("ignored", "yes")]).await;
-    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!((&status["ready"], &status["quarantined"]), (&json!(true), &json!(1)));
-    assert_eq!(status["accounts"], json!({ "tracked": 4, "inactive": 0, "deleted": 1, "marked": 0 }));
-    assert_eq!(status["records"][0], json!({ "collection": "at.atjam.invitation", "count": 2 }));
-    assert_eq!(status["records"].as_array().unwrap().len(), Kind::ALL.len());
-    let expected = json!([
-        { "name": "a.frames", "kind": "replay", "state": "unfinished", "cursor": 41, "positionBytes": 700 },
-        { "name": "b.frames", "kind": "replay", "state": "finished", "positionBytes": 9 },
-    ]);
-    assert_eq!(status["sources"], expected);
 }
