@@ -4,7 +4,10 @@
 //! through `control.sock` in the data directory, which only its owner can reach, and is answered by the same
 //! code. One JSON line asks; the answer is lines, each after a mark: a space for output, `.` for the end, `!` for an
 //! error.
-#![allow(clippy::disallowed_methods, reason = "a shell: it owns a socket")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a shell: it owns a socket, and how late a source is depends on the time"
+)]
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -18,12 +21,14 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::http::explain;
+use crate::http::{self, explain};
 use crate::identity::Resolver;
+use crate::sources::Board;
 use crate::store::Store;
-use crate::syntax::AtUri;
+use crate::syntax::{AtUri, Did};
 use crate::{archive, check, export};
 
 /// The socket's name in the data directory.
@@ -58,6 +63,24 @@ pub enum Question {
         /// As JSON rather than for a person.
         json: bool,
     },
+    /// How everything is doing, and what may be missing.
+    Status {
+        /// Whose repository is asked about, if one is.
+        did: Option<String>,
+        /// As JSON rather than for a person.
+        json: bool,
+    },
+}
+
+/// Who answers: the store, and what its holder knows beside it. Cheap to clone.
+#[derive(Clone)]
+pub struct Holder {
+    /// The store.
+    pub store: Store,
+    /// Whose handles are shown.
+    pub identities: Resolver,
+    /// How the sources are doing; `None` where nobody follows them.
+    pub sources: Option<Board>,
 }
 
 /// What a question found.
@@ -74,7 +97,8 @@ pub type Lines<'a> = &'a mut dyn FnMut(&str) -> io::Result<()>;
 
 impl Question {
     /// Answers from a store.
-    pub fn answer(&self, store: &Store, identities: &Resolver, lines: Lines<'_>) -> anyhow::Result<Found> {
+    pub fn answer(&self, holder: &Holder, lines: Lines<'_>) -> anyhow::Result<Found> {
+        let store = &holder.store;
         match self {
             Question::Digest => lines(&export::digest(&store.freeze())?.0)?,
             Question::Verdicts => {
@@ -84,16 +108,35 @@ impl Question {
             Question::Check => return check_store(store, lines),
             Question::Explain { uri, json } => {
                 let uri = AtUri::parse(uri).with_context(|| format!("{uri:?}"))?;
-                let explanation = explain(&*store.snapshot(), identities, &uri)?;
+                let explanation = explain(&*store.snapshot(), &holder.identities, &uri)?;
                 if *json {
                     lines(&serde_json::to_string(&explanation)?)?;
                 } else {
                     explanation.to_text().lines().try_for_each(lines)?;
                 }
             }
+            Question::Status { did, json } => status(holder, did.as_deref(), *json, lines)?,
         }
         Ok(Found::Answer)
     }
+}
+
+fn status(holder: &Holder, did: Option<&str>, json: bool, lines: Lines<'_>) -> anyhow::Result<()> {
+    let did = did.map(|did| Did::parse(did).with_context(|| format!("{did:?}"))).transpose()?;
+    let rows = holder.store.freeze();
+    let status = http::status(&http::Asked {
+        rows: &rows,
+        sources: holder.sources.as_ref(),
+        store_bytes: holder.store.bytes_on_disk()?,
+        did: did.as_ref(),
+        now: Timestamp::now().as_microsecond(),
+    })?;
+    if json {
+        lines(&serde_json::to_string(&status)?)?;
+    } else {
+        status.to_text(http::compared(&rows)?).lines().try_for_each(lines)?;
+    }
+    Ok(())
 }
 
 fn check_store(store: &Store, lines: Lines<'_>) -> anyhow::Result<Found> {
@@ -139,7 +182,7 @@ pub struct Control {
 
 impl Control {
     /// Begins to listen. The caller holds the directory, so a socket that is there already is a dead one's.
-    pub fn listen(store: Store, identities: Resolver, dir: &Path) -> io::Result<Self> {
+    pub fn listen(holder: Holder, dir: &Path) -> io::Result<Self> {
         let path = dir.join(SOCKET_FILE);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -148,9 +191,7 @@ impl Control {
         let (short, _dir) = socket_path(dir)?;
         let listener = UnixListener::bind(short)?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        thread::Builder::new()
-            .name("control".to_owned())
-            .spawn(move || accept(&listener, &store, &identities))?;
+        thread::Builder::new().name("control".to_owned()).spawn(move || accept(&listener, &holder))?;
         Ok(Self { path })
     }
 }
@@ -181,15 +222,15 @@ impl Drop for Turn {
     }
 }
 
-fn accept(listener: &UnixListener, store: &Store, identities: &Resolver) {
+fn accept(listener: &UnixListener, holder: &Holder) {
     let busy = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
-        let (store, identities, busy) = (store.clone(), identities.clone(), Arc::clone(&busy));
+        let (holder, busy) = (holder.clone(), Arc::clone(&busy));
         let answering = thread::Builder::new().name("question".to_owned()).spawn(move || {
             let turn = Turn::take(busy);
             // Whoever asked may have gone; there is nobody to tell.
-            let _ = converse(&stream, &store, &identities, turn.place < QUESTIONS_AT_ONCE);
+            let _ = converse(&stream, &holder, turn.place < QUESTIONS_AT_ONCE);
         });
         if let Err(error) = answering {
             tracing::warn!(%error, "cannot answer on the control socket");
@@ -197,7 +238,7 @@ fn accept(listener: &UnixListener, store: &Store, identities: &Resolver) {
     }
 }
 
-fn converse(stream: &UnixStream, store: &Store, identities: &Resolver, has_turn: bool) -> io::Result<()> {
+fn converse(stream: &UnixStream, holder: &Holder, has_turn: bool) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut question = String::new();
@@ -206,7 +247,7 @@ fn converse(stream: &UnixStream, store: &Store, identities: &Resolver, has_turn:
     let answered = if has_turn {
         serde_json::from_str::<Question>(&question)
             .context("the question is not understood")
-            .and_then(|question| question.answer(store, identities, &mut |line| writeln!(out, " {line}")))
+            .and_then(|question| question.answer(holder, &mut |line| writeln!(out, " {line}")))
     } else {
         Err(anyhow::anyhow!("too many questions at once"))
     };

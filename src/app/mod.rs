@@ -23,7 +23,7 @@ use self::announce::announce;
 use self::feed::Feed;
 use self::notify::Watchdog;
 use crate::config::{Config, EngineKind};
-use crate::control::Control;
+use crate::control::{Control, Holder};
 use crate::delivery::{Receiver, Tally, queue};
 use crate::http::{self, Service};
 use crate::identity::Directory;
@@ -51,13 +51,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let in_files = directory.len();
     let identities = config.identity.resolver(directory);
     let store = open(&config)?;
-    let _control = match store.dir() {
-        Some(dir) => Some(
-            Control::listen(store.clone(), identities.clone(), dir)
-                .context("cannot listen on control.sock")?,
-        ),
-        None => None,
-    };
+    let board = Board::default();
+    let holder =
+        Holder { store: store.clone(), identities: identities.clone(), sources: Some(board.clone()) };
+    let listen = |dir| Control::listen(holder, dir).context("cannot listen on control.sock");
+    let _control = store.dir().map(listen).transpose()?;
     let listener = bind(&config).await?;
     let address = listener.local_addr()?;
     tracing::info!(
@@ -65,7 +63,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         identities = in_files, "guestlist is listening"
     );
     let stop = CancellationToken::new();
-    let board = Board::default();
     let service = Service {
         store: store.clone(),
         identities: identities.clone(),

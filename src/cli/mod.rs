@@ -12,6 +12,7 @@ mod import;
 mod output;
 mod replay;
 mod serve;
+mod status;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
-use crate::control::{self, Found, Question};
+use crate::control::{self, Found, Holder, Question};
 use crate::identity::Resolver;
 use crate::rebuild;
 use crate::store::{IfAbsent, Store, StoreError};
@@ -52,6 +53,7 @@ enum Command {
     Export(export::Export),
     Import(import::Import),
     Explain(explain::Explain),
+    Status(status::ShowStatus),
     Config(config::ShowConfig),
 }
 
@@ -71,7 +73,8 @@ impl DataDir {
         let found = match Store::open(dir, config.cache_bytes(), IfAbsent::Fail) {
             Ok(store) => {
                 prepare(&store)?;
-                output::lines(|lines| question.answer(&store, identities, lines)).map_err(Failed)?
+                let holder = Holder { store, identities: identities.clone(), sources: None };
+                output::lines(|lines| question.answer(&holder, lines)).map_err(Failed)?
             }
             Err(locked @ StoreError::Locked { .. }) => {
                 output::lines(|lines| control::ask(dir, question, lines)?.ok_or_else(|| locked.into()))
@@ -177,6 +180,7 @@ pub fn run() -> ExitCode {
         Command::Export(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Config(command) => command.run(),
     };
     match result {

@@ -174,7 +174,7 @@ fn fault_15_health_says_no_while_hours_behind() {
     let config = dir.path().join("guestlist.toml");
     let text = format!(
         "data_dir = {:?}\n[http]\nbind = \"127.0.0.1:0\"\n[live]\nretry_ms = 10\n\
-         [[source]]\nkind = \"relay\"\nverify = \"off\"\nurl = {:?}\n",
+         [backfill]\nenabled = false\n[[source]]\nkind = \"relay\"\nverify = \"off\"\nurl = {:?}\n",
         dir.path().join("data"),
         host.url(),
     );

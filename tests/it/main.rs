@@ -47,6 +47,7 @@ mod relays;
 mod replays;
 mod serving;
 mod signed;
+mod statuses;
 mod tidy;
 mod told;
 mod trees;

@@ -22,8 +22,8 @@ const USAGE: i32 = 64;
 const CONFIG: i32 = 78;
 
 /// The commands that there are.
-const COMMANDS: [&str; 9] =
-    ["serve", "replay", "backfill", "digest", "check", "export", "import", "explain", "config"];
+const COMMANDS: [&str; 10] =
+    ["serve", "replay", "backfill", "digest", "check", "export", "import", "explain", "status", "config"];
 
 /// Longer than any command here takes, so that one that hangs is a failure and not a stopped run.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,6 +64,8 @@ fn wrong_usage_is_64_and_says_what_is_wrong() {
         refused(&["replay", &format!("--batch={batch}"), "x.frames"], USAGE, &["--batch"]);
     }
     refused(&["config", "surplus"], USAGE, &["surplus"]);
+    refused(&["status", "somebody.example"], USAGE, &["somebody.example", "DID"]);
+    refused(&["status", "did:plc:a", "did:plc:b"], USAGE, &["did:plc:b"]);
     for command in ["digest", "check", "export"] {
         refused(&[command, "surplus"], USAGE, &["surplus"]);
         refused(&[command, "--config", "x"], USAGE, &["--config"]);
@@ -106,6 +108,7 @@ fn every_command_explains_itself() {
     says(&["serve", "--help"], &["--config"]);
     says(&["import", "--help"], &["--data-dir", "FILE"]);
     says(&["explain", "--help"], &["--data-dir", "--json", "AT-URI"]);
+    says(&["status", "--help"], &["--data-dir", "--json", "[DID]", "complete"]);
     says(&["config", "--help"], &["--config", "GUESTLIST_"]);
 }
 
@@ -261,7 +264,7 @@ fn a_store_that_is_not_there_is_1_and_not_made() {
     let absent = dir.path().join("absent");
     let empty = dir.path().join("empty");
     fs::create_dir(&empty).unwrap();
-    for command in ["digest", "check", "export"] {
+    for command in ["digest", "check", "export", "status"] {
         for data_dir in [&absent, &empty] {
             let words = [data_dir.to_str().unwrap(), "replay"];
             assert_refused(guestlist().args([command, "--data-dir"]).arg(data_dir), FAILED, &words);
@@ -281,7 +284,7 @@ fn a_store_that_is_in_use_is_1_and_named() {
     let dir = tempdir().unwrap();
     let store = Store::open(dir.path(), 1 << 20, IfAbsent::Create).unwrap();
     let words = [dir.path().to_str().unwrap(), "in use", &std::process::id().to_string()];
-    for command in ["digest", "check", "export"] {
+    for command in ["digest", "check", "export", "status"] {
         assert_refused(guestlist().args([command, "--data-dir"]).arg(dir.path()), FAILED, &words);
     }
     let mut replay = guestlist();
