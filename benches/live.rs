@@ -28,7 +28,7 @@ use guestlist::ingest::endpoint::Endpoint;
 use guestlist::ingest::live::{Live, Plan, Start};
 use guestlist::ingest::prover::Prover;
 use guestlist::ingest::watch::Watch;
-use guestlist::ingest::{Wiring, relay};
+use guestlist::ingest::{Sweeps, Wiring, relay};
 use guestlist::records::Kind;
 use guestlist::sources::Board;
 use guestlist::store::{IfAbsent, Store};
@@ -211,7 +211,7 @@ fn main() {
     let resolver = Resolver::offline(Directory::default());
     let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let prover = Prover::start(resolver, runtime.handle().clone(), CancellationToken::new());
-    let wiring = Wiring { watch, prover, deliveries: sender, board: board.clone() };
+    let wiring = Wiring { watch, prover, deliveries: sender, board: board.clone(), sweeps: Sweeps::Off };
     let endpoint = Endpoint::parse(&format!("ws://{address}")).expect("an origin");
     let settings = relay::Settings {
         endpoint,

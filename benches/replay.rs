@@ -20,11 +20,11 @@ use guestlist::delivery::{Tally, queue};
 use guestlist::filing;
 use guestlist::identity::{Directory, Resolver};
 use guestlist::indexer::{Indexer, Turn};
-use guestlist::ingest::Wiring;
 use guestlist::ingest::dump::Dump;
 use guestlist::ingest::prover::{Hold, Prover};
 use guestlist::ingest::replay::{Manner, Replay};
 use guestlist::ingest::watch::Watch;
+use guestlist::ingest::{Sweeps, Wiring};
 use guestlist::sources::Board;
 use guestlist::store::{IfAbsent, Store};
 use measure::{argument, median, memory, process_time, table};
@@ -62,7 +62,8 @@ fn replay(dump: &Path, store: &Store, batch: usize) -> Tally {
             tally
         });
         let (dump, source) = Dump::open(dump, |raw, _| raw).expect("just written");
-        let wiring = Wiring { watch, prover, deliveries: sender, board: Board::default() };
+        let wiring =
+            Wiring { watch, prover, deliveries: sender, board: Board::default(), sweeps: Sweeps::Off };
         let manner = Manner { verify: Verify::Off, hold: Hold::Forever };
         let replay = Replay::new(dump, source, None, &wiring, manner).expect("just written");
         replay.run(&CancellationToken::new()).expect("it reads");

@@ -154,7 +154,7 @@ impl Delivery {
             Some(Event::Export(export)) => of_export(export),
             Some(Event::Answer(answer)) => match &answer.said {
                 Said::Part(Part { export, .. }) => of_export(export),
-                Said::Asked | Said::Standing(_) | Said::Failed { .. } => OP_BYTES,
+                Said::Asked | Said::Standing(_) | Said::Nobody | Said::Failed { .. } => OP_BYTES,
             },
             Some(Event::Sync(_) | Event::Identity(_) | Event::Account(_) | Event::Missed(_)) | None => 0,
         };

@@ -12,6 +12,7 @@ use crate::records::{self, Body, Deviation, Grade, Kind, Rsvp};
 use crate::rules::authority::Authority;
 use crate::rules::{attendance, listing};
 use crate::syntax::{self, Cid, Did, Tid};
+use crate::tables::completeness::Cause;
 use crate::tables::keys::{
     ChunkKey, InvitationId, MetaKey, RecordId, RoundId, RoundRecordKey, SignupKey, SourceKey,
     write_repository,
@@ -33,10 +34,13 @@ const CHUNK_BYTES: usize = 8192;
 /// Bytes of deviations that are kept in a record's row. More are worked out when they are asked for.
 const DEVIATIONS_BYTES_MAX: usize = 4096;
 
-/// Writes an account row as it was, without any consequence but the totals: for a store that is filled anew
+/// Writes an account row as it was, without any consequence but the totals, and that it is due if it is marked: for a store that is filled anew
 /// and has no records yet.
 pub fn restore_account(rows: &mut Overlay<'_>, did: &Did, account: &Account) -> Result<(), RowsError> {
     rows.put::<Accounts>(did, account);
+    if account.marks.any() {
+        ledger::due(rows, did, Cause::Marked, None)?;
+    }
     count_account(rows, &Account::default(), account)
 }
 

@@ -85,6 +85,8 @@ anomalies! {
     PassedOver => "passed-over",
     /// `#info` `OutdatedCursor`: the host no longer has everything since the cursor.
     OutdatedCursor => "outdated-cursor",
+    /// A connection begins long after the cursor: the host has forgotten what lies between, and does not say so.
+    Retention => "retention",
     /// Another `#info`.
     OtherInfo => "other-info",
     /// The error `FutureCursor`: the host has never been as far as the cursor.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::codec::claim::Verify;
 use crate::config::{Config, SourceConfig};
 use crate::indexer;
+use crate::ingest::backfill::Means;
 use crate::ingest::dump::Dump;
 use crate::ingest::live::{Live, Plan};
 use crate::ingest::prover::Hold;
@@ -25,11 +26,18 @@ pub(super) struct Feed {
     store: Store,
     wiring: Wiring,
     live: Vec<Live>,
+    /// What it takes to make up for what is missing, where that is wanted.
+    means: Option<Means>,
 }
 
 impl Feed {
     /// Puts the live sources on the board, so that nobody takes the daemon for ready before they are.
-    pub(super) fn prepare(config: &Config, store: &Store, wiring: Wiring) -> anyhow::Result<Self> {
+    pub(super) fn prepare(
+        config: &Config,
+        store: &Store,
+        wiring: Wiring,
+        means: Option<Means>,
+    ) -> anyhow::Result<Self> {
         let mut live = Vec::new();
         let hold = Duration::from_secs(config.live.key_seconds);
         for source in &config.source {
@@ -37,12 +45,12 @@ impl Feed {
                 live.push(Live::prepare(&plan, store, &wiring)?);
             }
         }
-        Ok(Self { config: config.clone(), store: store.clone(), wiring, live })
+        Ok(Self { config: config.clone(), store: store.clone(), wiring, live, means })
     }
 
     /// Reads until everything is read, which with a live source is never, or until it is told to stop.
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { config, store, wiring, live } = self;
+        let Self { config, store, wiring, live, means } = self;
         let patience = config.live.patience();
         // What a dump tells came before what is told now.
         let dumps = {
@@ -54,13 +62,17 @@ impl Feed {
         }
         wiring.board.complete();
         drop(wiring);
-        let mut followed = JoinSet::new();
+        let mut under_way = JoinSet::new();
         for live in live {
             let (patience, stop) = (patience.clone(), stop.clone());
-            followed.spawn(async move { live.follow(&patience, &stop).await });
+            under_way.spawn(async move { live.follow(&patience, &stop).await.context("a source failed") });
         }
-        while let Some(ended) = followed.join_next().await {
-            ended?.context("a source failed")?;
+        if let Some(means) = means {
+            let stop = stop.clone();
+            under_way.spawn(async move { means.keep(&stop).await.context("cannot see what is missing") });
+        }
+        while let Some(ended) = under_way.join_next().await {
+            ended??;
         }
         Ok(())
     }

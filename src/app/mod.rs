@@ -28,14 +28,12 @@ use crate::delivery::{Receiver, Tally, queue};
 use crate::http::{self, Service};
 use crate::identity::Directory;
 use crate::indexer::{Indexer, Turn};
-use crate::ingest::Wiring;
 use crate::ingest::prover::Prover;
 use crate::ingest::watch::Watch;
+use crate::ingest::{Sweeps, Wiring};
 use crate::rebuild;
 use crate::sources::Board;
 use crate::store::{IfAbsent, Store};
-use crate::tables::Coverages;
-use crate::tables::view::ReadRows;
 
 /// Runs the daemon until it is told to stop or a stage fails.
 pub fn run(config: Config) -> anyhow::Result<()> {
@@ -78,11 +76,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut server = tokio::spawn(http::serve(listener, http::router(service), trusted, stop_server.clone()));
 
     let (sender, deliveries) = queue();
+    let watch = Watch::load(&store)?;
+    let sweeps = config.sweeps();
+    let means = (sweeps != Sweeps::Off)
+        .then(|| config.means(&store, identities.clone(), watch.clone(), sender.clone()));
     let prover = Prover::start(identities, Handle::current(), stop.clone());
-    let wiring = Wiring { watch: Watch::load(&store)?, prover, deliveries: sender, board: board.clone() };
-    let feed = Feed::prepare(&config, &store, wiring)?;
-    // What was open when the last process ended still is.
-    board.covered(&store.snapshot().scan_all::<Coverages>().collect::<Result<_, _>>()?);
+    let wiring = Wiring { watch, prover, deliveries: sender, board: board.clone(), sweeps };
+    let feed = Feed::prepare(&config, &store, wiring, means)?;
     let mut writer = spawn_blocking({
         let (store, board, batch_events) = (store.clone(), board.clone(), config.limits.batch_events);
         move || write(store, batch_events, &deliveries, &board)

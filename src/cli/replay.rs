@@ -20,11 +20,11 @@ use crate::export::{self, VerdictCounts};
 use crate::filing;
 use crate::identity::Directory;
 use crate::indexer::{self, Indexer, Turn};
-use crate::ingest::Wiring;
 use crate::ingest::dump::Dump;
 use crate::ingest::prover::{Hold, Prover};
 use crate::ingest::replay::{Manner, Replay as Replaying};
 use crate::ingest::watch::Watch;
+use crate::ingest::{Sweeps, Wiring};
 use crate::records::Kind;
 use crate::sources::Board;
 use crate::store::{Store, StoreError};
@@ -115,8 +115,13 @@ impl Replay {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let resolver = config.identity.resolver(directory);
         let prover = Prover::start(resolver, runtime.handle().clone(), CancellationToken::new());
-        let wiring =
-            Wiring { watch: Watch::load(store)?, prover, deliveries: sender, board: Board::default() };
+        let wiring = Wiring {
+            watch: Watch::load(store)?,
+            prover,
+            deliveries: sender,
+            board: Board::default(),
+            sweeps: Sweeps::Off,
+        };
         let (tally, source) = thread::scope(|scope| {
             let writer = scope.spawn(move || {
                 let mut tally = Tally::default();

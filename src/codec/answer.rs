@@ -26,6 +26,8 @@ pub enum Said {
     Asked,
     /// How the account stands there.
     Standing(Standing),
+    /// There is no host to ask: who would know of the account does not, or no longer.
+    Nobody,
     /// The whole repository, or a part of it.
     Part(Part),
     /// It could not be asked, or what it said is of no use.

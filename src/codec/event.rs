@@ -188,10 +188,15 @@ const STATUS_BYTES_MAX: usize = 64;
 /// The status that purges an account's records.
 const DELETED: &str = "deleted";
 
+/// A status as it is kept.
+pub fn kept_status(text: Option<&str>) -> Option<Box<str>> {
+    text.map(|text| if text.len() <= STATUS_BYTES_MAX { text } else { "unrecognised" }.into())
+}
+
 impl Account {
     /// The status as it is kept.
     pub(super) fn status(text: Option<&str>) -> Option<Box<str>> {
-        text.map(|text| if text.len() <= STATUS_BYTES_MAX { text } else { "unrecognised" }.into())
+        kept_status(text)
     }
 
     /// Whether it says that the account is gone for good.

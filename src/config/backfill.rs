@@ -1,12 +1,18 @@
 //! The section `backfill`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, wide, within};
-use crate::ingest::backfill::Bounds;
+use super::{Config, ConfigError, EngineKind, SourceConfig, wide, within};
+use crate::delivery::Sender;
+use crate::identity::Resolver;
+use crate::ingest::Sweeps;
+use crate::ingest::backfill::{Bounds, Means};
+use crate::ingest::watch::Watch;
 use crate::net::Origin;
+use crate::store::Store;
 
 /// Whole repositories from their hosts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +34,45 @@ pub struct Backfill {
 impl Default for Backfill {
     fn default() -> Self {
         Self { enabled: true, relay: None, concurrency: 8, per_host: 2, retry_seconds: 60 }
+    }
+}
+
+impl Config {
+    /// Whether what is missing is made up for, and how. A store of dumps alone is what they say, whatever hosts say today.
+    pub fn sweeps(&self) -> Sweeps {
+        let is_live = |source: &SourceConfig| !matches!(source, SourceConfig::Replay { .. });
+        if !self.backfill.enabled || !self.identity.network || !self.source.iter().any(is_live) {
+            return Sweeps::Off;
+        }
+        if self.backfill.relay.is_some() { Sweeps::OfRelay } else { Sweeps::OfSources }
+    }
+
+    /// Who is asked for lists of repositories, where no source is meant.
+    pub fn lists(&self) -> Option<Origin> {
+        let of_source = |source: &SourceConfig| match source {
+            SourceConfig::Relay { url, .. } => Some(url.origin().clone()),
+            SourceConfig::Replay { .. } | SourceConfig::Jetstream { .. } => None,
+        };
+        self.backfill.relay.clone().or_else(|| self.source.iter().find_map(of_source))
+    }
+
+    /// What it takes to ask hosts for what is missing in a store.
+    pub fn means(&self, store: &Store, resolver: Resolver, watch: Watch, deliveries: Sender) -> Means {
+        Means {
+            store: store.clone(),
+            web: Arc::new(self.identity.web()),
+            resolver,
+            watch,
+            deliveries,
+            spool: match self.store.engine {
+                EngineKind::Sled => self.data_dir.clone(),
+                // There is no directory.
+                EngineKind::Memory => std::env::temp_dir(),
+            },
+            bounds: self.backfill.bounds(),
+            retry: self.backfill.retry(),
+            relay: self.backfill.relay.clone(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use toml::Table;
 
 use super::Config;
 use super::env::set;
+use crate::ingest::Sweeps;
 
 fn with(variables: &[(&str, &str)]) -> Option<Result<Config, toml::de::Error>> {
     let mut table = Table::new();
@@ -125,4 +126,22 @@ fn where_identities_are_asked_for_is_checked_and_no_password_is_shown() {
     let identity = local.unwrap().unwrap().identity;
     assert_eq!(identity.plc_url.to_string(), "http://localhost:2582");
     assert_eq!(identity.settings().plc, identity.plc_url);
+}
+
+#[test]
+fn a_daemon_that_only_reads_dumps_asks_no_host() {
+    let config = |text: &str| toml::from_str::<Config>(text).unwrap();
+    let dump = "[[source]]\nkind = \"replay\"\npath = \"a.frames\"\n";
+    let relay = "[[source]]\nkind = \"relay\"\nurl = \"wss://relay.example\"\n";
+    let lists = "[backfill]\nrelay = \"https://lists.example\"\n";
+    for (text, sweeps) in [
+        (dump.to_owned(), Sweeps::Off),
+        (format!("{lists}{dump}"), Sweeps::Off),
+        (format!("{dump}{relay}"), Sweeps::OfSources),
+        (format!("{lists}{relay}"), Sweeps::OfRelay),
+        (format!("[backfill]\nenabled = false\n{relay}"), Sweeps::Off),
+        (format!("[identity]\nnetwork = false\n{relay}"), Sweeps::Off),
+    ] {
+        assert_eq!(config(&text).sweeps(), sweeps, "{text}");
+    }
 }

@@ -13,7 +13,7 @@ use zstd::zstd_safe;
 
 use super::endpoint::{Endpoint, JETSTREAM_PATH};
 use super::inbox::Raw;
-use super::line::{Line, Wiring, now};
+use super::line::{Line, SILENCE_MICROS_MAX, Wiring, now};
 use super::live::{Ended, Start, Stream, drop_it, shown};
 use super::prover::Hold;
 use crate::codec::claim::Verify;
@@ -23,6 +23,7 @@ use crate::codec::{Reject, jetstream};
 use crate::records::Kind;
 use crate::sources::{Anomaly, kind};
 use crate::store::{Store, StoreError};
+use crate::tables::completeness::How;
 
 /// How much is read again after a reconnect, in microseconds: what the documentation of Jetstream suggests.
 const REWIND_MICROS: u64 = 5_000_000;
@@ -108,7 +109,8 @@ impl Jetstream {
         let dealt_with = match unpacker.unpack(bytes) {
             Ok(line) => self.message(line),
             Err(reject) => {
-                self.line.missed(Anomaly::PassedOver, "a message cannot be decompressed and was passed over");
+                let why = "a message cannot be decompressed and was passed over";
+                self.line.missed(Anomaly::PassedOver, How::PassedOver, why);
                 self.line.pass_over(Some(reject))
             }
         };
@@ -121,7 +123,8 @@ impl Jetstream {
         match &message.body {
             Err(Reject::ErrorFrame) => return self.error(line),
             Err(Reject::LineTooLarge) => {
-                self.line.missed(Anomaly::PassedOver, "a message over the limit was passed over");
+                let why = "a message over the limit was passed over";
+                self.line.missed(Anomaly::PassedOver, How::PassedOver, why);
             }
             _ => {}
         }
@@ -140,8 +143,23 @@ impl Jetstream {
                 self.line.met(Anomaly::BadPosition);
                 message.position = self.reached;
             }
-            Some(time) => self.reached = Some(time),
+            Some(time) => {
+                let is_first = self.reached.is_none();
+                self.reached = Some(time);
+                if is_first {
+                    self.look_back(time);
+                }
+            }
             None => {}
+        }
+    }
+
+    /// A Jetstream that no longer has what follows the cursor begins with what it has, and does not say so.
+    fn look_back(&mut self, time: u64) {
+        let since = self.line.cursor().unwrap_or(self.begun);
+        if time.saturating_sub(since) > micros(SILENCE_MICROS_MAX) {
+            let why = "the host begins long after the cursor";
+            self.line.missed(Anomaly::Retention, How::Retention, why);
         }
     }
 
@@ -175,6 +193,7 @@ impl Stream for Jetstream {
     }
 
     fn opened(&mut self) {
+        self.line.begins(self.settings.start == Start::Oldest);
         self.reached = None;
     }
 

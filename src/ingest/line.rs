@@ -17,14 +17,20 @@ use crate::codec::claim::Verify;
 use crate::codec::event::{Body, Event, Message};
 use crate::codec::limits::REV_AHEAD_MICROS_MAX;
 use crate::delivery::{Progress, Sender};
-use crate::sources::{Anomaly, Board, Heard, Reporter, Status};
+use crate::ledger::Note;
+use crate::sources::{Anomaly, Board, Heard, Reporter, Status, kind};
 use crate::store::{Store, StoreError};
-use crate::tables::Sources;
+use crate::tables::completeness::{How, Miss};
 use crate::tables::keys::SourceKey;
 use crate::tables::view::ReadRows;
+use crate::tables::{Coverages, Sources};
 
 /// How often it is looked at when a message was sent.
 const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+
+/// How long after the last message that was read a host may begin, in microseconds: an hour. A relay is never silent for
+/// so long; a PDS may be, and then it is looked at once in vain.
+pub(super) const SILENCE_MICROS_MAX: i64 = 3_600_000_000;
 
 /// Ticks without a message after which a connected source is at the end of its stream.
 const QUIET_TICKS: u32 = 3;
@@ -40,6 +46,30 @@ pub struct Wiring {
     pub deliveries: Sender,
     /// Where it says how it is doing.
     pub board: Board,
+    /// Who makes up for what was written before a source was followed.
+    pub sweeps: Sweeps,
+}
+
+/// Whether what was written before a source was read for the first time is made up for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sweeps {
+    /// By nobody.
+    #[default]
+    Off,
+    /// By asking relays and PDSes that are followed; a Jetstream has no lists.
+    OfSources,
+    /// By asking one that has lists of everything.
+    OfRelay,
+}
+
+impl Sweeps {
+    fn cover(self, kind: &str) -> bool {
+        match self {
+            Sweeps::Off => false,
+            Sweeps::OfSources => kind != kind::JETSTREAM,
+            Sweeps::OfRelay => true,
+        }
+    }
 }
 
 /// A live source with how far it was read.
@@ -54,6 +84,13 @@ pub(super) struct Line {
     /// Messages that brought it further: what counts as progress of a connection.
     advances: u64,
     heard: Option<Heard>,
+    /// When the latest message was sent of which that is known, before this process too.
+    latest: Option<i64>,
+    /// What was written before is made up for, and that was begun in another process.
+    was_begun: bool,
+    /// That was begun by this process.
+    is_begun: bool,
+    sweeps: bool,
     sampled: Option<Instant>,
     said: Seldom,
     quiet_ticks: u32,
@@ -71,6 +108,8 @@ impl Line {
     ) -> Result<Self, StoreError> {
         let (source, cursor) = latest(store, kind, name)?;
         let reporter = wiring.board.reporter(source.clone());
+        let coverage = store.snapshot().get::<Coverages>(&source)?.unwrap_or_default();
+        wiring.board.covered(&[(source.clone(), coverage.clone())].into());
         let way = Way {
             source: source.clone(),
             watch: wiring.watch.clone(),
@@ -86,6 +125,10 @@ impl Line {
             cursor,
             advances: 0,
             heard: None,
+            latest: coverage.heard,
+            was_begun: coverage.window.is_some(),
+            is_begun: false,
+            sweeps: wiring.sweeps.cover(kind),
             sampled: None,
             said: Seldom::default(),
             quiet_ticks: 0,
@@ -120,7 +163,7 @@ impl Line {
 
     /// Notes, loudly, that something may be missing. A host can make it so a thousand times a second, and the log
     /// is not for that: each is counted, and now and then one is said.
-    pub(super) fn missed(&mut self, anomaly: Anomaly, why: &str) {
+    pub(super) fn missed(&mut self, anomaly: Anomaly, how: How, why: &str) {
         // Past such a message it goes on, while the others bring it no further.
         self.advances += u64::from(anomaly == Anomaly::PassedOver);
         if let Some(unsaid) = self.said.again(Instant::now()) {
@@ -132,6 +175,35 @@ impl Line {
             status.missed += 1;
             status.last_error = Some(why.to_owned());
         });
+        self.note_miss(how);
+    }
+
+    /// The first connection of this process: whatever was written until now is made up for, where somebody can, unless
+    /// that was begun before and the source goes on from there.
+    pub(super) fn begins(&mut self, is_from_oldest: bool) {
+        let goes_on = is_from_oldest || self.cursor.is_some();
+        if std::mem::take(&mut self.sweeps) && !(self.was_begun && goes_on) {
+            self.is_begun = true;
+            self.note_miss(How::FirstRead);
+        }
+    }
+
+    /// Nothing was read of it yet, and everything until now is made up for.
+    pub(super) fn is_at_its_beginning(&self) -> bool {
+        self.is_begun && self.cursor.is_none()
+    }
+
+    /// When the latest message was sent, as far as it is known.
+    pub(super) fn latest(&self) -> Option<i64> {
+        self.latest
+    }
+
+    /// Writes down that something may be missing, before the cursor passes it.
+    fn note_miss(&self, how: How) {
+        let miss = Miss { how, at: now(), cursor: self.cursor };
+        self.report(|status| status.is_open = true);
+        // When nobody takes it any more, the next message shows that.
+        let _ = self.outlet.note(Note::Missed(miss));
     }
 
     /// Counts a message that has no place in the stream.
@@ -173,6 +245,8 @@ impl Line {
         if self.sampled.is_none_or(|sampled| sampled.elapsed() >= SAMPLE_EVERY) {
             self.sampled = Some(Instant::now());
             self.heard = sent().map(|sent| Heard { sent, received: now() });
+            // A host may say anything of its own clock.
+            self.latest = self.latest.max(self.heard.map(|heard| heard.sent.min(heard.received)));
         }
     }
 
@@ -194,6 +268,9 @@ impl Line {
     pub(super) fn flush(&mut self) -> ControlFlow<Ended> {
         if let Some(heard) = self.heard.take() {
             self.report(|status| status.heard(heard));
+            // A host may say anything of its own clock.
+            let sent = heard.sent.min(heard.received);
+            flow(self.outlet.note(Note::Heard(sent)))?;
         }
         let read = self.read();
         flow(self.outlet.flush(read))

@@ -239,12 +239,15 @@ async fn connection<S: Stream>(
     patience: &Patience,
     stop: &CancellationToken,
 ) -> Result<(S, ReadEnd, Ended), JoinError> {
-    stream.opened();
     let cursor = stream.line().cursor();
     tracing::info!(source = stream.line().name(), cursor, "connected");
     stream.line().report(|status| status.connection = Connection::Connected);
     let (inlet, inbox) = inbox();
-    let decoder = spawn_blocking(move || decode(stream, inbox));
+    let decoder = spawn_blocking(move || {
+        // It may have something to hand over, and wait for the writer.
+        stream.opened();
+        decode(stream, inbox)
+    });
     let end = read(socket, inlet, patience, stop).await;
     let (stream, ended) = decoder.await?;
     Ok((stream, end, ended))

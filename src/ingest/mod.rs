@@ -27,4 +27,4 @@ mod socket;
 pub mod watch;
 mod window;
 
-pub use line::Wiring;
+pub use line::{Sweeps, Wiring};

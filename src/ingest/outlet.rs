@@ -8,6 +8,7 @@ use crate::codec::Reject;
 use crate::codec::claim::Verify;
 use crate::codec::event::{Body, Event, Message};
 use crate::delivery::{Progress, Sender, Tally};
+use crate::ledger::Note;
 use crate::sources::Reporter;
 use crate::syntax::Did;
 use crate::tables::keys::SourceKey;
@@ -156,6 +157,11 @@ impl Outlet {
         }
         let place = Place { position, until, tally: std::mem::take(&mut self.tally) };
         self.window.pass(&place, event)
+    }
+
+    /// Has something written down before whatever is still on its way.
+    pub(super) fn note(&self, note: Note) -> Result<(), Closed> {
+        self.window.note(note)
     }
 
     fn flush_if_full(&mut self, until: Progress) -> Result<(), Closed> {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::endpoint::{Endpoint, RELAY_PATH};
 use super::inbox::Raw;
-use super::line::{Line, Wiring};
+use super::line::{Line, SILENCE_MICROS_MAX, Wiring, now};
 use super::live::{Ended, Start, Stream, drop_it, shown};
 use super::outlet::Unproved;
 use super::prover::Hold;
@@ -23,6 +23,7 @@ use crate::codec::limits::{FRAME_BYTES_MAX, SEQ_MAX};
 use crate::codec::{Reject, frame};
 use crate::sources::{Anomaly, kind};
 use crate::store::{Store, StoreError};
+use crate::tables::completeness::How;
 
 /// Messages that could not be decoded and are remembered, to be known when they come again.
 const SUSPECTS_MAX: usize = 1000;
@@ -59,8 +60,10 @@ pub struct Relay {
     line: Line,
     /// No message of this connection has had its place yet.
     first: bool,
-    /// There was a connection before this one.
+    /// There was a connection.
     opened: bool,
+    /// There was one before this one.
+    again: bool,
     /// Hashes of messages since the last good one that could not be decoded, and which were passed over.
     suspects: HashMap<[u8; 32], bool>,
 }
@@ -68,6 +71,8 @@ pub struct Relay {
 /// Where a message stands.
 enum Place {
     Next,
+    /// It is the next one, and a connection begins with it beyond what follows the cursor.
+    Beyond,
     /// It is the one that the cursor names. Some hosts begin with it.
     Known,
     OutOfOrder,
@@ -80,7 +85,14 @@ impl Relay {
     pub(super) fn resume(settings: &Settings, store: &Store, wiring: &Wiring) -> Result<Self, StoreError> {
         let (name, hold) = (settings.endpoint.to_string(), Hold::GiveUpAfter(settings.hold));
         let line = Line::resume(kind::RELAY, name, settings.verify, hold, store, wiring)?;
-        Ok(Self { settings: settings.clone(), line, first: true, opened: false, suspects: HashMap::new() })
+        Ok(Self {
+            settings: settings.clone(),
+            line,
+            first: true,
+            opened: false,
+            again: false,
+            suspects: HashMap::new(),
+        })
     }
 
     fn message(&mut self, bytes: &[u8]) -> ControlFlow<Ended> {
@@ -90,7 +102,7 @@ impl Relay {
             match frame::glance(bytes, self.line.watch()) {
                 Glance::Settled(message) => message,
                 Glance::Unproved { position, did, wanted } => {
-                    if let Some(dealt_with) = self.out_of_place(position) {
+                    if let Some(dealt_with) = self.out_of_place(position, bytes) {
                         return dealt_with;
                     }
                     let unproved = Unproved { position, did, wanted, bytes };
@@ -108,7 +120,7 @@ impl Relay {
         }
         // One that says nothing well does not say well where it stands either, and only passes by.
         if let (Ok(_), Some(seq)) = (&message.body, message.position)
-            && let Some(dealt_with) = self.out_of_place(seq)
+            && let Some(dealt_with) = self.out_of_place(seq, bytes)
         {
             return dealt_with;
         }
@@ -116,10 +128,14 @@ impl Relay {
     }
 
     /// Deals with a message that is not the next one; `None` if it is.
-    fn out_of_place(&mut self, seq: u64) -> Option<ControlFlow<Ended>> {
-        match self.place(seq) {
-            Place::Next => {
+    fn out_of_place(&mut self, seq: u64, bytes: &[u8]) -> Option<ControlFlow<Ended>> {
+        let place = self.place(seq);
+        match place {
+            Place::Next | Place::Beyond => {
                 self.suspects.clear();
+                if matches!(place, Place::Beyond) {
+                    self.look_back(bytes);
+                }
                 return None;
             }
             Place::Known => {}
@@ -133,12 +149,24 @@ impl Relay {
         Some(self.line.pass_over(None))
     }
 
+    /// Numbers may be left out for any reason. But a host that no longer has what follows the cursor need not say so,
+    /// and then its first message was sent long after the last one that was read.
+    fn look_back(&mut self, bytes: &[u8]) {
+        let silence =
+            self.line.latest().zip(frame::sent_at(bytes)).map(|(latest, sent)| sent.min(now()) - latest);
+        if silence.is_some_and(|silence| silence > SILENCE_MICROS_MAX) {
+            let why = "the host begins long after the cursor";
+            self.line.missed(Anomaly::Retention, How::Retention, why);
+        }
+    }
+
     fn place(&mut self, seq: u64) -> Place {
         if !(1..=SEQ_MAX).contains(&seq) {
             return Place::Impossible;
         }
         let first = std::mem::take(&mut self.first);
         match self.line.cursor() {
+            Some(cursor) if first && seq > cursor + 1 => Place::Beyond,
             Some(cursor) if seq > cursor => Place::Next,
             Some(cursor) if first && seq == cursor => Place::Known,
             Some(_) if first => Place::Reset,
@@ -165,15 +193,19 @@ impl Relay {
             }
             _ => {
                 let why = "a message that cannot be decoded came again and was passed over";
-                self.line.missed(Anomaly::PassedOver, why);
+                self.line.missed(Anomaly::PassedOver, How::PassedOver, why);
                 self.line.pass_on(message, || None)
             }
         }
     }
 
     fn info(&mut self, name: &str) {
-        if name == "OutdatedCursor" {
-            self.line.missed(Anomaly::OutdatedCursor, "the host no longer has everything since the cursor");
+        if name == "OutdatedCursor" && !self.again && self.line.is_at_its_beginning() {
+            // It was asked for the oldest that it has. Later it may have forgotten what came since the first time.
+            self.line.met(Anomaly::OutdatedCursor);
+        } else if name == "OutdatedCursor" {
+            let why = "the host no longer has everything since the cursor";
+            self.line.missed(Anomaly::OutdatedCursor, How::OutdatedCursor, why);
         } else {
             self.line.met(Anomaly::OtherInfo);
         }
@@ -207,8 +239,9 @@ impl Relay {
         if anomaly != Anomaly::SequenceReset {
             self.line.met(anomaly);
         }
-        self.line.missed(Anomaly::SequenceReset, &words);
         self.line.begin_anew()?;
+        // Of the source that goes on from here.
+        self.line.missed(Anomaly::SequenceReset, How::SequenceReset, &words);
         self.settings.start = Start::Oldest;
         ControlFlow::Break(Ended::Again(words))
     }
@@ -233,10 +266,12 @@ impl Stream for Relay {
 
     fn opened(&mut self) {
         self.first = true;
-        let again = std::mem::replace(&mut self.opened, true);
-        if again && self.line.cursor().is_none() && self.settings.start == Start::Live {
-            self.line
-                .missed(Anomaly::NoCursor, "a connection was lost before it said where the stream stands");
+        self.again = std::mem::replace(&mut self.opened, true);
+        if !self.again {
+            self.line.begins(self.settings.start == Start::Oldest);
+        } else if self.line.cursor().is_none() && self.settings.start == Start::Live {
+            let why = "a connection was lost before it said where the stream stands";
+            self.line.missed(Anomaly::NoCursor, How::NoCursor, why);
         }
     }
 

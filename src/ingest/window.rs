@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::codec::Reject;
 use crate::codec::event::{Body, Event, Origin, Proof};
 use crate::delivery::{Delivery, Placed, Progress, Sender, Tally};
+use crate::ledger::Note;
 use crate::sources::Reporter;
 use crate::syntax::Did;
 use crate::tables::keys::SourceKey;
@@ -163,6 +164,14 @@ impl Window {
         if progress != state.delivered || state.tally != Tally::default() {
             state.deliver(progress, None);
         }
+        state.open()
+    }
+
+    /// Hands over something to write down, before whatever is still in here.
+    pub(super) fn note(&self, note: Note) -> Result<(), Closed> {
+        let mut state = self.lock();
+        let (source, progress) = (state.source.clone(), state.delivered);
+        state.hand_on(Delivery { source, progress, tally: Tally::default(), event: None, note: Some(note) });
         state.open()
     }
 

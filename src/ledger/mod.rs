@@ -37,7 +37,11 @@ pub fn due(rows: &mut Overlay<'_>, did: &Did, cause: Cause, listed: Option<i64>)
     };
     due.cause = due.cause.max(cause);
     due.listed = due.listed.or(listed);
-    let next = if cause == Cause::Named { 0 } else { ledger.due.unwrap_or(0) };
+    if cause == Cause::Named {
+        due.attempts = 0;
+        return put(rows, did, ledger, 0, &due);
+    }
+    let next = ledger.due.unwrap_or(0);
     put(rows, did, ledger, next, &due)
 }
 
@@ -51,7 +55,8 @@ pub fn refer(rows: &mut Overlay<'_>, did: &Did) -> Result<(), RowsError> {
 pub fn heard_of(rows: &mut Overlay<'_>, did: &Did) -> Result<(), RowsError> {
     let Some(ledger) = rows.get::<Ledgers>(did)? else { return Ok(()) };
     let Some(due) = due_of(rows, did, &ledger)? else { return Ok(()) };
-    if due.cause > Cause::Referenced {
+    // One that is being asked is due until there is an answer: what comes meanwhile is noted until then.
+    if due.cause > Cause::Referenced || ledger.asking.is_some() {
         return Ok(());
     }
     take(rows, did, &ledger)?;
@@ -81,8 +86,21 @@ pub fn applied(
 pub fn asked(rows: &mut Overlay<'_>, did: &Did, known: Option<Tid>, marks: Marks) -> Result<(), RowsError> {
     forget_touched(rows, did)?;
     let ledger = of(rows, did)?;
-    save(rows, did, Ledger { asking: Some(Asking { known, applying: None, marks }), ..ledger });
+    save(rows, did, Ledger { asking: Some(Asking { known, needed: None, applying: None, marks }), ..ledger });
     Ok(())
+}
+
+/// The whole repository has come from elsewhere at this revision: what the host sends may not be older.
+pub fn outdone(rows: &mut Overlay<'_>, did: &Did, rev: Tid) -> Result<(), RowsError> {
+    let Some(asking) = of(rows, did)?.asking else { return Ok(()) };
+    applying(rows, did, Asking { known: asking.known.max(Some(rev)), applying: None, ..asking })
+}
+
+/// What the host sends must hold this revision: what came meanwhile follows on it.
+pub fn needs(rows: &mut Overlay<'_>, did: &Did, rev: Tid) -> Result<(), RowsError> {
+    let ledger = of(rows, did)?;
+    let Some(asking) = ledger.asking.filter(|asking| asking.needed < Some(rev)) else { return Ok(()) };
+    applying(rows, did, Asking { needed: Some(rev), ..asking })
 }
 
 /// A part of what the host sent is applied.
@@ -112,6 +130,15 @@ pub fn compared(
     forget_touched(rows, did)?;
     let ledger = of(rows, did)?;
     let due = take(rows, did, &ledger)?;
+    if let Some(listed) = due.as_ref().and_then(|due| due.listed)
+        && windows::began_after(rows, found.at)?
+    {
+        // It was asked before something was missed that a sweep makes up for: once more, for that.
+        let ledger = Ledger { compared: Some(found), asking: None, due: None, ..ledger };
+        let cause = if again.is_some() { Cause::Marked } else { Cause::Listed };
+        let due = Due { cause, listed: Some(listed), attempts: 0, failure: None };
+        return put(rows, did, ledger, again.unwrap_or(0), &due);
+    }
     let referenced = due.is_some_and(|due| due.cause == Cause::Referenced);
     let ledger = Ledger { compared: Some(found), asking: None, due: None, ..ledger };
     match again {
@@ -129,6 +156,23 @@ pub fn compared(
             Ok(())
         }
     }
+}
+
+/// The records of an account are gone. What its host sends of them now is not taken: half of it is gone too.
+pub fn purged(rows: &mut Overlay<'_>, did: &Did) -> Result<(), RowsError> {
+    forget_touched(rows, did)?;
+    if let Some(ledger) = rows.get::<Ledgers>(did)?.filter(|ledger| ledger.asking.is_some()) {
+        save(rows, did, Ledger { asking: None, ..ledger });
+    }
+    Ok(())
+}
+
+/// What the host said does not suffice any more: it is asked for all of the repository, from that time on.
+pub fn again(rows: &mut Overlay<'_>, did: &Did, next: i64) -> Result<(), RowsError> {
+    let ledger = of(rows, did)?;
+    let Some(due) = take(rows, did, &ledger)? else { return Ok(()) };
+    let due = Due { cause: due.cause.max(Cause::FirstSeen), ..due };
+    put(rows, did, ledger, next.max(0), &due)
 }
 
 /// It failed. The waits between attempts double, from `retry` to an hour.

@@ -7,8 +7,9 @@
 
 use super::due;
 use crate::records::Kind;
+use crate::rules::accounts;
 use crate::syntax::Did;
-use crate::tables::completeness::{Cause, Coverage, Miss, Stage, Sweep, Window};
+use crate::tables::completeness::{Cause, Coverage, How, Miss, Stage, Sweep, Window};
 use crate::tables::keys::SourceKey;
 use crate::tables::view::{Overlay, ReadRows, RowsError};
 use crate::tables::{Coverages, Ledgers};
@@ -63,7 +64,7 @@ pub enum Step {
     Close {
         /// When.
         at: i64,
-        /// When the one after it may begin, if one is to follow.
+        /// When the one after it may begin.
         next: i64,
     },
 }
@@ -89,7 +90,7 @@ pub fn note(rows: &mut Overlay<'_>, source: &SourceKey, note: &Note) -> Result<(
     let before = coverage.clone();
     match note {
         Note::Named(dids) => return dids.iter().try_for_each(|did| due(rows, did, Cause::Named, None)),
-        Note::Heard(at) => coverage.heard = Some(*at),
+        Note::Heard(at) => coverage.heard = coverage.heard.max(Some(*at)),
         Note::Missed(miss) => missed(&mut coverage, *miss),
         Note::Sweep(step) => {
             if let Some(window) = coverage.window.as_mut().filter(|window| window.closed.is_none()) {
@@ -105,10 +106,18 @@ pub fn note(rows: &mut Overlay<'_>, source: &SourceKey, note: &Note) -> Result<(
 
 fn missed(coverage: &mut Coverage, miss: Miss) {
     match coverage.window.as_mut().filter(|window| window.closed.is_none()) {
+        // Whoever asks wants it to be gone on with now, whatever failed before.
+        Some(window) if miss.how == How::Asked => {
+            (window.attempts, window.failure, window.next) = (0, None, 0);
+        }
         // Nobody can tell how much of it the sweep has come by already.
         Some(window) if window.sweep.is_some() => window.again = window.again.or(Some(miss)),
         Some(window) => window.times = window.times.saturating_add(1),
-        None => coverage.window = Some(Window::opened(miss, 0)),
+        None => {
+            let closed = coverage.window.as_ref().filter(|_| miss.how != How::Asked);
+            let next = closed.map_or(0, |window| window.next);
+            coverage.window = Some(Window::opened(miss, next));
+        }
     }
 }
 
@@ -122,6 +131,20 @@ impl Window {
     pub fn is_open(&self) -> bool {
         self.closed.is_none()
     }
+}
+
+/// Whether a sweep that goes on began after that.
+pub(super) fn began_after(rows: &Overlay<'_>, at: i64) -> Result<bool, RowsError> {
+    let began = |coverage: &Coverage| {
+        let open = coverage.window.as_ref().filter(|window| window.is_open());
+        open.and_then(|window| window.sweep.as_ref()).is_some_and(|sweep| sweep.begun > at)
+    };
+    for row in rows.scan_all::<Coverages>() {
+        if began(&row?.1) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn go_on(rows: &mut Overlay<'_>, window: &mut Window, step: &Step) -> Result<(), RowsError> {
@@ -157,7 +180,7 @@ fn go_on(rows: &mut Overlay<'_>, window: &mut Window, step: &Step) -> Result<(),
         }
         (Step::Close { at, next }, Some(Sweep { ended: Some(_), .. })) => match window.again {
             Some(miss) => *window = Window::opened(miss, *next),
-            None => window.closed = Some(*at),
+            None => (window.closed, window.next) = (Some(*at), *next),
         },
         _ => {}
     }
@@ -179,10 +202,13 @@ fn after(stage: Stage) -> Option<Stage> {
     }
 }
 
-/// A sweep comes by an account. One that was compared since it began is passed over.
+/// A sweep comes by an account. One that was compared since it began is passed over, unless its host was only asked
+/// whether it is active, and it is: then nobody knows what it has.
 fn list(rows: &mut Overlay<'_>, did: &Did, begun: i64, at: i64) -> Result<(), RowsError> {
     let compared = rows.get::<Ledgers>(did)?.and_then(|ledger| ledger.compared);
-    if compared.is_some_and(|compared| compared.at >= begun) {
+    if let Some(compared) = compared.filter(|compared| compared.at >= begun)
+        && (compared.rev.is_some() || !accounts::is_active(rows, did)?)
+    {
         return Ok(());
     }
     due(rows, did, Cause::Listed, Some(at))

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::{Response, StatusCode, header, http};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -26,6 +26,8 @@ pub struct Pace {
     pub grace: Duration,
     /// How long nothing may come.
     pub silence: Duration,
+    /// How long all of it may take. A host that sends just fast enough keeps others waiting.
+    pub time_max: Duration,
 }
 
 /// It could not be had.
@@ -93,6 +95,9 @@ async fn receive(
     };
     let succeeded = downloaded.status.is_success();
     let mut body = response.into_body();
+    if succeeded && body.size_hint().lower() > pace.bytes_max {
+        return Err(DownloadError::TooLarge(pace.bytes_max));
+    }
     let (begun, mut received) = (Instant::now(), 0_u64);
     loop {
         let frame = tokio::time::timeout(pace.silence, body.frame()).await;
@@ -101,7 +106,8 @@ async fn receive(
         received += u64::try_from(data.len()).unwrap_or(u64::MAX);
         if !succeeded {
             downloaded.refusal.extend_from_slice(&data);
-            if downloaded.refusal.len() > REFUSAL_BYTES_MAX {
+            // Its status has said what matters.
+            if downloaded.refusal.len() > REFUSAL_BYTES_MAX || begun.elapsed() > pace.grace {
                 downloaded.refusal.truncate(REFUSAL_BYTES_MAX);
                 return Ok(downloaded);
             }
@@ -111,7 +117,7 @@ async fn receive(
             return Err(DownloadError::TooLarge(pace.bytes_max));
         }
         let due = begun.elapsed().saturating_sub(pace.grace).as_secs().saturating_mul(pace.rate_min);
-        if received < due {
+        if received < due || begun.elapsed() > pace.time_max {
             return Err(DownloadError::TooSlow);
         }
         into.write_all(&data)?;
@@ -132,6 +138,7 @@ mod tests {
         rate_min: 1_000,
         grace: Duration::from_secs(30),
         silence: Duration::from_secs(10),
+        time_max: Duration::from_secs(80),
     };
 
     /// What comes of a host that answers with this, piece by piece with a pause after each.
@@ -187,6 +194,41 @@ mod tests {
         let (large, into) = answered(endless, Duration::ZERO, PACE).await;
         assert!(matches!(large, Err(DownloadError::TooLarge(100_000))), "{large:?}");
         assert!(into.len() <= 100_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_says_that_it_is_too_large_is_not_read() {
+        let (large, into) = answered(vec![head("200 OK", 100_001)], Duration::ZERO, PACE).await;
+        assert!(matches!(large, Err(DownloadError::TooLarge(100_000))), "{large:?}");
+        assert!(into.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_never_answers_is_given_up() {
+        let begun = tokio::time::Instant::now();
+        let (silent, _) = answered(vec![Vec::new()], Duration::from_secs(3600), PACE).await;
+        assert!(matches!(silent, Err(DownloadError::TooSlow)), "{silent:?}");
+        assert_eq!(begun.elapsed(), PACE.grace);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_an_error_that_drips_the_status_is_enough() {
+        let mut drip = vec![head("503 No", 8_000)];
+        drip.extend((0..8_000).map(|_| vec![b'x']));
+        let begun = tokio::time::Instant::now();
+        let (result, _) = answered(drip, Duration::from_secs(1), PACE).await;
+        assert_eq!(result.unwrap().status.as_u16(), 503);
+        assert!(begun.elapsed() < Duration::from_secs(35));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_just_fast_enough_is_given_up_in_the_end() {
+        let mut slow = vec![head("200 OK", 100_000)];
+        slow.extend((0..100).map(|_| vec![0; 1_000]));
+        let begun = tokio::time::Instant::now();
+        let (result, into) = answered(slow, Duration::from_secs(1), PACE).await;
+        assert!(matches!(result, Err(DownloadError::TooSlow)), "{result:?}");
+        assert!(begun.elapsed() < Duration::from_secs(85) && into.len() > 75_000);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,16 +1,15 @@
 //! What follows from what an account's host says when it is asked.
 //!
-//! It is a source of its own. What it says of the account is an account event of the time at which it was asked, by
-//! somebody who knew every revision that was known then; so it counts until another source says something later, or
-//! sends something newer. What it says of the repository is a state: a record that was written while it was asked
-//! stays as it was written, if that was done by a later revision.
+//! What it says of the account is what the source that decides would have said then: an account event that nobody may
+//! have heard. What it says of the repository is a state: a record that was written while it was asked stays as it was
+//! written, if that was done by a later revision.
 
 use super::{Effect, From, Outcome, Repository, Sequence};
 use crate::codec::answer::{Answer, Part, Said, Standing};
 use crate::filing;
 use crate::ledger::{self, Failure};
 use crate::syntax::{Datetime, Did, Tid};
-use crate::tables::completeness::{Cause, Compared, Ledger, Verified};
+use crate::tables::completeness::{Applying, Asking, Cause, Compared, Ledger, Verified};
 use crate::tables::rows::{AccountState, Marks, Word};
 use crate::tables::view::{Overlay, RowsError};
 
@@ -23,6 +22,7 @@ pub(super) fn reduce_answer(
     match &answer.said {
         Said::Asked => asked(rows, &answer.did),
         Said::Standing(standing) => stands(rows, from, answer, standing),
+        Said::Nobody => is_nobody(rows, from, answer),
         Said::Part(part) => return reduce_part(rows, from, answer, part),
         Said::Failed { why, not_before } => fail(rows, answer, why, *not_before),
     }?;
@@ -60,14 +60,27 @@ fn stands(rows: &mut Overlay<'_>, from: From, answer: &Answer, standing: &Standi
     if is_news {
         account.hear_host(rows, from, answer.at, standing)?;
     }
+    if !standing.active && account.now.state == AccountState::Active {
+        return fail(rows, answer, "a source says that it is active, and its host did not", None);
+    }
     let ledger = ledger::of(rows, &answer.did)?;
-    let found = Compared { at: answer.at, rev: standing.rev };
+    // Of a repository that is not tracked nothing was compared.
+    let rev = standing.rev.filter(|_| account.now.tracked);
+    let found = Compared { at: answer.at, rev };
     if standing.active && !suffices(rows, &account, &ledger, standing.rev)? {
         // Something came in between: it is asked for all of it.
-        let again = Some(answer.at.max(0));
-        return ledger::compared(rows, &answer.did, ledger.compared.unwrap_or(found), again);
+        return ledger::again(rows, &answer.did, answer.at);
     }
     ledger::compared(rows, &answer.did, found, None)
+}
+
+/// Of whom nothing is here, nothing has to be hidden, and there is nothing to be asked for.
+fn is_nobody(rows: &mut Overlay<'_>, from: From, answer: &Answer) -> Result<(), RowsError> {
+    if Repository::load(rows, &answer.did)?.is_new() {
+        return ledger::compared(rows, &answer.did, Compared { at: answer.at, rev: None }, None);
+    }
+    let gone = Standing { active: false, status: Some("tombstoned".into()), rev: None };
+    stands(rows, from, answer, &gone)
 }
 
 /// Whether there is nothing more to be asked, since the host is at this revision.
@@ -86,7 +99,7 @@ fn suffices(
     }
     let doubtful = account.now.marks.any() || account.now.rev_from_jetstream || account.now.data.is_none();
     let covered = rev.is_some() && rev <= account.now.rev;
-    Ok(covered && !doubtful && cause.is_none_or(|cause| cause <= Cause::Listed))
+    Ok(covered && !doubtful && cause.is_none_or(|cause| cause <= Cause::Ignored))
 }
 
 fn reduce_part(
@@ -97,24 +110,25 @@ fn reduce_part(
 ) -> Result<Outcome, RowsError> {
     let (did, export) = (&answer.did, &part.export);
     let mut account = Repository::load(rows, did)?;
-    // Another attempt began, or the account was purged meanwhile.
+    // Without it another attempt has begun, or this one failed.
     let Some(mut asking) = ledger::of(rows, did)?.asking else { return Ok(skipped(Sequence::Next)) };
-    let this = Some((export.rev, export.data));
     if part.after.is_none() {
         let standing = Standing { active: true, status: None, rev: Some(export.rev) };
-        let nothing = account.is_new() && export.records.is_empty();
-        if !nothing {
+        if !(account.is_new() && export.records.is_empty() && part.until.is_none()) {
+            // That it returns is no reason to ask again: this is what is there.
+            let marks = account.now.marks;
             account.hear_host(rows, from, answer.at, &standing)?;
+            account.now.marks = marks;
+            account.save(rows)?;
         }
         if asking.known > Some(export.rev) {
-            fail(rows, answer, "the host has an older revision than what is known", None)?;
+            fail(rows, answer, "its host has an older revision than what is known", None)?;
             return Ok(skipped(Sequence::Old));
         }
-        asking.applying = this;
-        ledger::applying(rows, did, asking)?;
-    } else if asking.applying != this {
-        return Ok(skipped(Sequence::Next));
+        asking.applying = Some(Applying { rev: export.rev, data: export.data, changed: false });
     }
+    let is_this = |applying: &Applying| (applying.rev, applying.data) == (export.rev, export.data);
+    let Some(mut applying) = asking.applying.filter(is_this) else { return Ok(skipped(Sequence::Next)) };
     if account.now.state != AccountState::Active {
         // A source knows better, by the rules; when it says otherwise the repository is marked.
         ledger::compared(rows, did, Compared { at: answer.at, rev: None }, None)?;
@@ -124,11 +138,14 @@ fn reduce_part(
         account.now.tracked = true;
         account.save(rows)?;
     }
-    let mut changed = filing::replace_records(rows, export, part.after.as_ref(), part.until.as_ref())?;
-    if part.until.is_none() {
-        changed |= finish(rows, &mut account, answer, export.rev, part)?;
+    applying.changed |= filing::replace_records(rows, export, part.after.as_ref(), part.until.as_ref())?;
+    if part.until.is_some() {
+        ledger::applying(rows, did, Asking { applying: Some(applying), ..asking })?;
+        return Ok(Effect::Noted.then(Sequence::Next));
     }
-    Ok(if changed { Effect::Applied.then(Sequence::Next) } else { skipped(Sequence::Next) })
+    account.now.marks.gap |= asking.needed > Some(export.rev);
+    let moved = finish(rows, &mut account, answer, &applying)?;
+    Ok(if applying.changed || moved { Effect::Applied.then(Sequence::Next) } else { skipped(Sequence::Next) })
 }
 
 /// All of it is applied. Whether that moved its revision.
@@ -136,21 +153,20 @@ fn finish(
     rows: &mut Overlay<'_>,
     account: &mut Repository<'_>,
     answer: &Answer,
-    rev: Tid,
-    part: &Part,
+    sent: &Applying,
 ) -> Result<bool, RowsError> {
-    let did = &answer.did;
-    let moved = account.now.rev < Some(rev) || account.now.rev_from_jetstream;
-    if !account.is_new() && account.now.rev <= Some(rev) {
-        account.now.rev = Some(rev);
-        account.now.data = Some(part.export.data);
+    let (did, rev) = (&answer.did, Some(sent.rev));
+    let moved = !account.is_new() && (account.now.rev < rev || account.now.rev_from_jetstream);
+    if !account.is_new() && account.now.rev <= rev {
+        account.now.rev = rev;
+        account.now.data = Some(sent.data);
         account.now.rev_from_jetstream = false;
-        account.save(rows)?;
-        ledger::applied(rows, did, rev, Verified::Whole, std::iter::empty())?;
+        ledger::applied(rows, did, sent.rev, Verified::Whole, std::iter::empty())?;
     }
+    account.save(rows)?;
     let again = account.now.marks.any().then_some(answer.at.saturating_add(answer.retry).max(0));
-    ledger::compared(rows, did, Compared { at: answer.at, rev: Some(rev) }, again)?;
-    Ok(moved && !account.is_new())
+    ledger::compared(rows, did, Compared { at: answer.at, rev }, again)?;
+    Ok(moved)
 }
 
 fn skipped(sequence: Sequence) -> Outcome {
@@ -163,7 +179,8 @@ impl Repository<'_> {
         self.now == Default::default()
     }
 
-    /// Notes what its host says of the account, as by somebody who knew all that is known.
+    /// Notes what its host says of the account: as the word of the source that decides, which will say so itself when
+    /// that changes; or of hosts, where no source has spoken. What a source said later than the host was asked stays.
     fn hear_host(
         &mut self,
         rows: &mut Overlay<'_>,
@@ -171,19 +188,20 @@ impl Repository<'_> {
         at: i64,
         standing: &Standing,
     ) -> Result<(), RowsError> {
-        let known = self.now.witnesses.iter().map(|witness| witness.rev).max().flatten();
-        let rev = known.max(self.now.rev).max(standing.rev);
-        self.now.witness(from.source).rev = rev;
-        self.now.heard(
-            from.source,
-            Word {
-                position: u64::try_from(at).unwrap_or(0),
-                active: standing.active,
-                status: standing.status.clone(),
-                deleted: false,
-                time: Datetime::from_micros(at),
-            },
-        );
+        let source = self.now.deciding_source(rows)?.unwrap_or(from.source);
+        let last = &mut self.now.witness(source).word;
+        let time = Datetime::from_micros(at);
+        if last.as_ref().is_some_and(|last| last.time > time) {
+            return Ok(());
+        }
+        *last = Some(Word {
+            position: last.as_ref().map_or(0, |last| last.position),
+            active: standing.active,
+            status: standing.status.clone(),
+            // A tombstone ends only when somebody says that the account is active.
+            deleted: !standing.active && last.as_ref().is_some_and(|last| last.deleted),
+            time,
+        });
         self.decide_state(rows)?;
         self.save(rows)
     }

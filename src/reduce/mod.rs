@@ -85,7 +85,8 @@ pub fn reduce(rows: &mut Overlay<'_>, from: From, event: &Event) -> Result<Outco
 fn reduce_commit(rows: &mut Overlay<'_>, from: From, commit: &Commit) -> Result<Outcome, RowsError> {
     let mut account = Repository::load(rows, &commit.did)?;
     let wanted = !commit.ops.is_empty();
-    if !wanted && !account.now.tracked && ledger::of(rows, &commit.did)?.asking.is_none() {
+    let asking = ledger::of(rows, &commit.did)?.asking;
+    if !wanted && !account.now.tracked && asking.is_none() {
         return Ok(Effect::Skipped.then(Sequence::Next));
     }
     if wanted {
@@ -95,13 +96,24 @@ fn reduce_commit(rows: &mut Overlay<'_>, from: From, commit: &Commit) -> Result<
     }
     if account.now.state != AccountState::Active {
         account.save(rows)?;
+        if wanted {
+            ledger::due(rows, &commit.did, Cause::Ignored, None)?;
+        }
         return Ok(Effect::Skipped.then(Sequence::Next));
     }
-    if !is_next(&mut account.now, from, commit) {
+    // What the host sends holds what an older commit wrote, and some of it may be stored already.
+    let is_sent = asking.and_then(|asking| asking.applying).is_some_and(|sent| commit.rev <= sent.rev);
+    if is_sent || !is_next(&mut account.now, from, commit) {
         account.save(rows)?;
         return Ok(Effect::Skipped.then(Sequence::Old));
     }
     let sequence = follow(&mut account.now, commit);
+    if let Origin::Firehose { since: Some(since), .. } = commit.origin
+        && account.before.rev != Some(since)
+    {
+        // Where nothing was known it follows on nothing, and shows no gap. What the host sends may be older still.
+        ledger::needs(rows, &commit.did, since)?;
+    }
     // What a damaged block held can be had from the host alone.
     account.now.marks.desynchronized |= !commit.damaged.is_empty();
     account.now.tracked |= commit.ops.iter().any(|op| matches!(op.write, Write::Put(_)));
@@ -167,11 +179,12 @@ fn reduce_sync(rows: &mut Overlay<'_>, from: From, sync: &Sync) -> Result<Outcom
     } else if account.now.state == AccountState::Active {
         // A purged repository keeps its revision and is unknown all the same.
         let known = account.now.data.is_some() || account.now.rev_from_jetstream;
-        if !known || account.now.data == Some(sync.data) {
+        let is_asked = ledger::of(rows, &sync.did)?.asking.is_some();
+        if account.now.data == Some(sync.data) || !(known || account.now.tracked || is_asked) {
             account.now.rev = Some(sync.rev);
             account.now.data = Some(sync.data);
             account.now.rev_from_jetstream = false;
-        } else if account.now.tracked {
+        } else if account.now.tracked || is_asked {
             // The records behind it are not in the message; whoever can ask the host will.
             account.now.marks.desynchronized = true;
             sequence = Sequence::Discontinuous;
@@ -219,6 +232,7 @@ fn reduce_export(rows: &mut Overlay<'_>, export: &Export) -> Result<Outcome, Row
     }
     account.save(rows)?;
     filing::replace_records(rows, export, None, None)?;
+    ledger::outdone(rows, &export.did, export.rev)?;
     ledger::applied(rows, &export.did, export.rev, Verified::Whole, std::iter::empty())?;
     Ok(Effect::Applied.then(Sequence::Next))
 }
@@ -270,8 +284,15 @@ impl<'a> Repository<'a> {
         if is == AccountState::Deleted && was != AccountState::Deleted {
             filing::purge(rows, self.did)?;
         }
+        if is == AccountState::Deleted && was != AccountState::Deleted {
+            ledger::purged(rows, self.did)?;
+        }
         if self.before == Account::default() {
             ledger::heard_of(rows, self.did)?;
+        }
+        if is_active && !was_active && !self.now.tracked {
+            // What it has was purged, or was hidden from whoever asked.
+            ledger::due(rows, self.did, Cause::FirstSeen, None)?;
         }
         let is_marked = self.now.marks.any() && is == AccountState::Active;
         if is_marked && (self.now.marks != self.before.marks || was != is) {

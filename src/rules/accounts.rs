@@ -35,10 +35,12 @@ impl Account {
         witness.rev = witness.rev.max(Some(rev));
     }
 
-    /// Notes a source's account event; one that is before the last is ignored.
+    /// Notes a source's account event; one that is before the last is ignored, and so is the last one when it comes
+    /// again after the account's host was asked.
     pub fn heard(&mut self, source: u32, word: Word) {
         let last = &mut self.witness(source).word;
-        if last.as_ref().is_none_or(|last| last.position <= word.position) {
+        let place = |word: &Word| (word.position, word.time);
+        if last.as_ref().is_none_or(|last| place(last) <= place(&word)) {
             *last = Some(word);
         }
     }
@@ -55,6 +57,11 @@ impl Account {
             Some(Word { deleted: true, .. }) => AccountState::Deleted,
             Some(_) => AccountState::Inactive,
         })
+    }
+
+    /// The number of the source whose word counts, if any has sent something.
+    pub fn deciding_source(&self, rows: &(impl Rows + ?Sized)) -> Result<Option<u32>, RowsError> {
+        Ok(deciding(rows, &self.witnesses)?.map(|witness| witness.source))
     }
 }
 

@@ -34,10 +34,24 @@ pub struct Compared {
 pub struct Asking {
     /// The greatest revision that was known when it was asked.
     pub known: Option<Tid>,
-    /// The revision of what it sends, once a part of that is applied.
-    pub applying: Option<(Tid, Cid)>,
+    /// A revision that it must have sent at least: a commit that came meanwhile follows on it, and nobody here has
+    /// seen it.
+    pub needed: Option<Tid>,
+    /// What it sends, once a part of that is applied.
+    pub applying: Option<Applying>,
     /// The marks that it had then. They come back if nothing comes of it.
     pub marks: Marks,
+}
+
+/// A repository of which a part is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applying {
+    /// Its revision.
+    pub rev: Tid,
+    /// The root of its tree.
+    pub data: Cid,
+    /// Something was not the same here.
+    pub changed: bool,
 }
 
 /// How the last revision of a repository was proved.
@@ -79,6 +93,8 @@ pub enum Cause {
     Referenced,
     /// A sweep came by it.
     Listed,
+    /// A commit was ignored because it is not active, which its host may see otherwise.
+    Ignored,
     /// A commit in the middle of its history is the first that was seen.
     FirstSeen,
     /// Something of it may be missing here.
@@ -93,6 +109,7 @@ impl Cause {
         match self {
             Cause::Referenced => "referenced",
             Cause::Listed => "listed",
+            Cause::Ignored => "ignored",
             Cause::FirstSeen => "first-seen",
             Cause::Marked => "marked",
             Cause::Named => "named",
@@ -139,7 +156,7 @@ pub struct Window {
     pub failure: Option<Box<str>>,
     /// When it is gone on with at the earliest.
     pub next: i64,
-    /// When everything in it was found to be here.
+    /// When everybody in it was asked about. Those about whom that failed stay due.
     pub closed: Option<i64>,
 }
 

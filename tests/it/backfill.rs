@@ -1,16 +1,8 @@
 //! Whole repositories from their hosts, with the command: what is stored becomes what the host has, and a host that
 //! lies changes nothing.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use ipld_core::ipld::Ipld;
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -18,60 +10,23 @@ use tempfile::tempdir;
 use crate::frames::{car, ipld, root_of};
 use crate::harness::{check, dump, guestlist, replay, succeed};
 use crate::opened::blocks_of;
-use crate::serving::serve;
+use crate::pds::Pds;
 use crate::signed::{Key, Repo, Write};
 
 const EVENT: &str = "community.lexicon.calendar.event";
 
-/// What a host answers for each account.
-type Answers = Arc<Mutex<BTreeMap<String, (u16, Vec<u8>)>>>;
-
-/// A host on loopback.
-struct Pds {
-    address: SocketAddr,
-    answers: Answers,
-}
-
-impl Pds {
-    fn start() -> Self {
-        let answers = Answers::default();
-        let path = "/xrpc/com.atproto.sync.getRepo";
-        let router = Router::new().route(path, get(repository)).with_state(Arc::clone(&answers));
-        Self { address: serve(router), answers }
-    }
-
-    fn answers(&self, did: &str, status: u16, body: Vec<u8>) {
-        self.answers.lock().unwrap().insert(did.to_owned(), (status, body));
-    }
-
-    fn has(&self, repo: &Repo) {
-        self.answers(&repo.did, 200, repo.export());
-    }
-
-    /// A configuration whose accounts are all here.
-    fn configure(&self, dir: &Path, people: &[&Repo]) {
-        let host = format!("http://localhost:{}", self.address.port());
-        let lines: Vec<_> =
-            people.iter().map(|repo| repo.document(&host, "ann.example").to_string()).collect();
-        std::fs::write(dir.join("people.dids.jsonl"), lines.join("\n")).unwrap();
-        let text = format!(
-            "data_dir = {:?}\n[identity]\nallow_private_networks = true\nidentities = [{:?}]\n",
-            dir.join("data"),
-            dir.join("people.dids.jsonl"),
-        );
-        std::fs::write(dir.join("guestlist.toml"), text).unwrap();
-    }
-}
-
-async fn repository(
-    State(answers): State<Answers>,
-    Query(asked): Query<BTreeMap<String, String>>,
-) -> Response {
-    let answers = answers.lock().unwrap();
-    match answers.get(&asked["did"]) {
-        Some((status, body)) => (StatusCode::from_u16(*status).unwrap(), body.clone()).into_response(),
-        None => (StatusCode::BAD_REQUEST, r#"{"error":"RepoNotFound"}"#).into_response(),
-    }
+/// A configuration whose accounts are all at one host.
+fn configure(dir: &Path, pds: &Pds, people: &[&Repo]) {
+    let lines: Vec<_> =
+        people.iter().map(|repo| repo.document(&pds.url(), "ann.invalid").to_string()).collect();
+    std::fs::write(dir.join("people.dids.jsonl"), lines.join("\n")).unwrap();
+    let text = format!(
+        "data_dir = {:?}\n[identity]\nallow_private_networks = true\nidentities = [{:?}]\n\
+         [backfill]\nretry_seconds = 1\n",
+        dir.join("data"),
+        dir.join("people.dids.jsonl"),
+    );
+    std::fs::write(dir.join("guestlist.toml"), text).unwrap();
 }
 
 /// Runs the command; its summary, and whether it found everything.
@@ -111,6 +66,12 @@ fn stored(dir: &Path) -> Vec<String> {
     names.collect()
 }
 
+/// How many events are shown.
+fn shown(dir: &Path) -> usize {
+    let data = dir.join("data");
+    succeed(&[&"export", &"--data-dir", &data]).lines().count()
+}
+
 fn ann() -> Repo {
     Repo::new("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", Key::k256(3))
 }
@@ -118,7 +79,7 @@ fn ann() -> Repo {
 #[test]
 fn what_is_stored_becomes_what_the_host_has() {
     let (dir, pds, mut repo) = (tempdir().unwrap(), Pds::start(), ann());
-    pds.configure(dir.path(), &[&repo]);
+    configure(dir.path(), &pds, &[&repo]);
     let first = commit(&mut repo, 1, &[put("a", "A"), put("b", "B"), put("c", "C")], &[]);
     let path = dir.path().join("some.frames");
     std::fs::write(&path, dump([&first])).unwrap();
@@ -137,7 +98,7 @@ fn what_is_stored_becomes_what_the_host_has() {
 #[test]
 fn what_a_gap_hid_is_found_though_the_revision_is_known() {
     let (dir, pds, mut repo) = (tempdir().unwrap(), Pds::start(), ann());
-    pds.configure(dir.path(), &[&repo]);
+    configure(dir.path(), &pds, &[&repo]);
     let first = commit(&mut repo, 1, &[put("a", "A"), put("b", "B")], &[]);
     commit(&mut repo, 2, &[put("lost", "Lost")], &["a"]);
     let third = commit(&mut repo, 3, &[put("c", "C")], &[]);
@@ -157,7 +118,7 @@ fn a_host_that_lies_changes_nothing_and_is_named() {
     let (mut other, mut forged) = (ann(), ann());
     other.did = "did:plc:bbbbbbbbbbbbbbbbbbbbbbbb".to_owned();
     forged.key = Key::k256(9);
-    pds.configure(dir.path(), &[&repo, &other]);
+    configure(dir.path(), &pds, &[&repo, &other]);
     for each in [&mut repo, &mut other, &mut forged] {
         commit(each, 1, &[put("a", "A")], &[]);
     }
@@ -171,8 +132,6 @@ fn a_host_that_lies_changes_nothing_and_is_named() {
         ("without a block", 200, without_one, "block-missing"),
         ("no CAR", 200, b"<html>".to_vec(), "is not used"),
         ("empty", 200, Vec::new(), "is not used"),
-        ("gone", 400, br#"{"error":"RepoTakendown"}"#.to_vec(), "TakenDown"),
-        ("gone, as others say it", 403, br#"{"error":"RepoDeactivated"}"#.to_vec(), "Deactivated"),
         ("forbidden", 403, b"no".to_vec(), "403"),
     ] {
         pds.answers(&repo.did, status, body);
@@ -189,9 +148,28 @@ fn a_host_that_lies_changes_nothing_and_is_named() {
 }
 
 #[test]
+fn what_a_host_withholds_is_hidden_and_comes_back_when_it_is_given() {
+    let (dir, pds, mut repo) = (tempdir().unwrap(), Pds::start(), ann());
+    configure(dir.path(), &pds, &[&repo]);
+    commit(&mut repo, 1, &[put("a", "A")], &[]);
+    for (status, name) in
+        [(400, "RepoTakendown"), (403, "RepoDeactivated"), (400, "RepoSuspended"), (404, "RepoNotFound")]
+    {
+        pds.has(&repo);
+        assert!(backfill(dir.path(), &[&repo.did]).1);
+        assert_eq!(shown(dir.path()), 1, "before {name}");
+        pds.answers(&repo.did, status, json!({ "error": name }).to_string().into_bytes());
+        // That is an answer.
+        assert!(backfill(dir.path(), &[&repo.did]).1);
+        assert_eq!((shown(dir.path()), stored(dir.path())), (0, vec!["A".to_owned()]), "{name}");
+        check(&dir.path().join("data"));
+    }
+}
+
+#[test]
 fn an_older_export_changes_nothing() {
     let (dir, pds, mut repo) = (tempdir().unwrap(), Pds::start(), ann());
-    pds.configure(dir.path(), &[&repo]);
+    configure(dir.path(), &pds, &[&repo]);
     let first = commit(&mut repo, 1, &[put("a", "A")], &[]);
     pds.has(&repo);
     let second = commit(&mut repo, 2, &[put("b", "B")], &["a"]);

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use guestlist::delivery::queue;
 use guestlist::indexer::Indexer;
-use guestlist::ingest::Wiring;
 use guestlist::ingest::live::{Live, Patience, Plan};
 use guestlist::ingest::watch::Watch;
+use guestlist::ingest::{Sweeps, Wiring};
 use guestlist::sources::{Board, Connection};
 use guestlist::store::Store;
 use serde_json::json;
@@ -46,7 +46,13 @@ fn reading_waits_when_nobody_writes_and_goes_on_without_a_loss_when_somebody_doe
     let (sender, deliveries) = queue();
     let board = Board::default();
     let watch = Watch::load(&store).unwrap();
-    let wiring = Wiring { watch, prover: nobodys_prover(), deliveries: sender, board: board.clone() };
+    let wiring = Wiring {
+        watch,
+        prover: nobodys_prover(),
+        deliveries: sender,
+        board: board.clone(),
+        sweeps: Sweeps::Off,
+    };
     let live = Live::prepare(&Plan::Relay(relay_at(&host)), &store, &wiring).unwrap();
     drop(wiring);
     let stop = CancellationToken::new();

@@ -10,13 +10,13 @@ use guestlist::delivery::{Sender, queue};
 use guestlist::export;
 use guestlist::identity::{Directory, Resolver};
 use guestlist::indexer::Indexer;
-use guestlist::ingest::Wiring;
 use guestlist::ingest::dump::Dump;
 use guestlist::ingest::endpoint::Endpoint;
 use guestlist::ingest::live::{Live, Patience, Plan, Start};
 use guestlist::ingest::prover::{Hold, Prover};
 use guestlist::ingest::replay::{Manner, Replay};
 use guestlist::ingest::watch::Watch;
+use guestlist::ingest::{Sweeps, Wiring};
 use guestlist::ingest::{jetstream, relay};
 use guestlist::sources::{Board, Connection, Status};
 use guestlist::store::Store;
@@ -62,6 +62,7 @@ pub(crate) fn read_unproved(dump: Dump, source: SourceKey, store: &Store, delive
         prover: nobodys_prover(),
         deliveries,
         board: Board::default(),
+        sweeps: Sweeps::Off,
     };
     let manner = Manner { verify: Verify::Off, hold: Hold::Forever };
     Replay::new(dump, source, None, &wiring, manner).unwrap().run(&CancellationToken::new()).unwrap();
@@ -112,11 +113,22 @@ impl Following {
 
     /// Follows sources into a store, proved as they say.
     pub(crate) fn proving(store: &Store, plans: &[Plan], patience: &Patience, prover: Prover) -> Self {
+        Self::swept(store, plans, patience, prover, Sweeps::Off)
+    }
+
+    /// Follows sources whose past is made up for, or is not.
+    pub(crate) fn swept(
+        store: &Store,
+        plans: &[Plan],
+        patience: &Patience,
+        prover: Prover,
+        sweeps: Sweeps,
+    ) -> Self {
         let (sender, deliveries) = queue();
         let board = Board::default();
         board.complete();
         let watch = Watch::load(store).unwrap();
-        let wiring = Wiring { watch, prover, deliveries: sender, board: board.clone() };
+        let wiring = Wiring { watch, prover, deliveries: sender, board: board.clone(), sweeps };
         let live: Vec<Live> = plans.iter().map(|plan| Live::prepare(plan, store, &wiring).unwrap()).collect();
         drop(wiring);
         let stop = CancellationToken::new();

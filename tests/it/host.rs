@@ -15,6 +15,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
+/// Frames with their numbers, to which more may come.
+pub(crate) type Frames = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;
+
 /// One thing that a host does on a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
@@ -38,6 +41,8 @@ pub(crate) enum Act {
     Mute,
     /// Keeps the connection and neither reads nor writes.
     Freeze,
+    /// Sends the frames after a position, and those that come in later, until the client goes.
+    Tail(Frames, u64),
     /// Keeps the connection and answers pings until the client goes.
     Stay,
 }
@@ -221,6 +226,7 @@ async fn perform(socket: &mut WebSocketStream<TcpStream>, act: Act, pings: &Mute
         }
         Act::Cut => None,
         Act::Freeze => freeze().await,
+        Act::Tail(frames, after) => tail(socket, pings, &frames, after).await,
         Act::Stay => {
             stay(socket, pings).await;
             None
@@ -232,6 +238,26 @@ async fn perform(socket: &mut WebSocketStream<TcpStream>, act: Act, pings: &Mute
 async fn freeze() -> Option<()> {
     tokio::time::sleep(Duration::from_secs(3600)).await;
     None
+}
+
+async fn tail(
+    socket: &mut WebSocketStream<TcpStream>,
+    pings: &Mutex<usize>,
+    frames: &Mutex<Vec<(u64, Vec<u8>)>>,
+    mut after: u64,
+) -> Option<()> {
+    loop {
+        let new: Vec<_> = frames.lock().unwrap().iter().filter(|(seq, _)| *seq > after).cloned().collect();
+        for (seq, frame) in new {
+            socket.send(Message::binary(frame)).await.ok()?;
+            after = seq;
+        }
+        // Until it is time to look again.
+        let reading = stay(socket, pings);
+        if tokio::time::timeout(Duration::from_millis(5), reading).await.is_ok() {
+            return None;
+        }
+    }
 }
 
 /// Reads, which answers pings, until the client goes.

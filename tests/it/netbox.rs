@@ -23,7 +23,7 @@ use crate::serving::{Daemon, begin, get, signal, wait};
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A running process, asked to end when dropped.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -32,14 +32,14 @@ impl Drop for Running {
     }
 }
 
-fn netbox(folder: &str, arguments: &[&str]) -> Command {
+pub(crate) fn netbox(folder: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("node");
     command.arg(Path::new(folder).join("netbox.mjs")).args(arguments);
     command.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-fn until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "{what} did not come");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use guestlist::codec::claim::Verify;
 use guestlist::codec::event::Interest;
 use guestlist::codec::frame::decode_strictly;
+use guestlist::ingest::Sweeps;
 use guestlist::ingest::endpoint::Endpoint;
 use guestlist::ingest::live::{Patience, Plan, Start};
 use guestlist::ingest::relay::{OnReset, Settings};
@@ -16,7 +17,7 @@ use ipld_core::ipld::Ipld;
 use serde_json::json;
 use tempfile::tempdir;
 
-use crate::following::{Following, impatient, relay_at};
+use crate::following::{Following, impatient, nobodys_prover, relay_at};
 use crate::frames::{self, Op, commit, frame, headed, ipld, map, nested, text};
 use crate::harness::{content, dump, recording, replay};
 use crate::history::did;
@@ -70,7 +71,7 @@ fn error_frame(name: &str) -> Vec<u8> {
     headed(map([("op", Ipld::Integer(-1))]), &map([("error", text(name)), ("message", text("for a reason"))]))
 }
 
-fn info(name: &str) -> Vec<u8> {
+pub(crate) fn info(name: &str) -> Vec<u8> {
     frame("#info", &map([("name", text(name))]))
 }
 
@@ -360,6 +361,20 @@ fn an_outdated_cursor_is_an_incident_and_the_stream_goes_on() {
     let following = assert_follows(&host, &frames, &[("other-info", 1), ("outdated-cursor", 1)], &[]);
     assert_eq!(following.status().missed, 1);
     assert!(following.status().last_error.unwrap().contains("no longer has everything"));
+}
+
+#[test]
+fn what_a_host_forgets_after_the_first_connection_is_missed_though_nothing_was_read_yet() {
+    let host = Host::start(|asked| {
+        vec![
+            Act::Binary(info("OutdatedCursor")),
+            if asked.number == 0 { Act::Close(1001) } else { Act::Stay },
+        ]
+    });
+    let (store, plans) = (Store::in_memory().unwrap(), [Plan::Relay(relay_at(&host))]);
+    let following = Following::swept(&store, &plans, &impatient(), nobodys_prover(), Sweeps::OfSources);
+    following.until("the second notice", |it| it.anomalies().get("outdated-cursor") == Some(&2));
+    assert_eq!(following.status().missed, 1, "the first is of what the first sweep makes up for");
 }
 
 #[test]

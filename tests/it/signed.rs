@@ -194,6 +194,13 @@ impl Repo {
         car(&[last.cid], &blocks.chain([last.clone()]).collect::<Vec<_>>())
     }
 
+    /// An export with a tree of somebody's own making, under a commit that is signed.
+    pub(crate) fn export_of(&mut self, data: Cid, blocks: &[Block]) -> Vec<u8> {
+        self.commits += 1;
+        let root = self.sign(data);
+        car(&[root.cid], &[blocks, std::slice::from_ref(&root)].concat())
+    }
+
     /// The account's DID document, with this host and handle.
     pub(crate) fn document(&self, host: &str, handle: &str) -> Value {
         json!({

@@ -21,12 +21,12 @@ const INVITATION: &str = "at.atjam.invitation";
 const ROUND: &str = "at.atjam.round";
 const SIGNUP: &str = "at.atjam.signup";
 const SUBMISSION: &str = "at.atjam.submission";
-const EVENT: &str = "community.lexicon.calendar.event";
+pub(crate) const EVENT: &str = "community.lexicon.calendar.event";
 const RSVP: &str = "community.lexicon.calendar.rsvp";
 
 const HOST: &str = "did:web:host.example";
-const ANN: &str = "did:web:ann.example";
-const BEN: &str = "did:web:ben.example";
+pub(crate) const ANN: &str = "did:web:ann.example";
+pub(crate) const BEN: &str = "did:web:ben.example";
 const CAL: &str = "did:web:cal.example";
 const DOT: &str = "did:web:dot.example";
 
@@ -36,39 +36,39 @@ const SOME_CID: &str = "bafyreiclp443lavogvhj3d2ob2cxbfuscni2k5jk7bebjzg7khl3esa
 const FIRST: &str = "2026-05-01T12:00:00Z";
 const SECOND: &str = "2026-05-02T12:00:00Z";
 
-struct Story {
-    store: Store,
+pub(crate) struct Story {
+    pub(crate) store: Store,
     told: u64,
 }
 
-fn did(text: &str) -> Did {
+pub(crate) fn did(text: &str) -> Did {
     Did::parse(text).unwrap()
 }
 
-fn at(author: &str, collection: &str, rkey: &str) -> String {
+pub(crate) fn at(author: &str, collection: &str, rkey: &str) -> String {
     format!("at://{author}/{collection}/{rkey}")
 }
 
-fn strong_ref(uri: &str) -> Value {
+pub(crate) fn strong_ref(uri: &str) -> Value {
     json!({ "uri": uri, "cid": SOME_CID })
 }
 
-fn tid(number: u64) -> Tid {
+pub(crate) fn tid(number: u64) -> Tid {
     Tid::from_be_bytes(((1_700_000_000_000_000 + number) << 10).to_be_bytes())
 }
 
-fn data(number: u64) -> Cid {
+pub(crate) fn data(number: u64) -> Cid {
     Cid::compute_dag_cbor(&number.to_be_bytes())
 }
 
-fn put(collection: &'static str, rkey: &str, mut record: Value) -> Op {
+pub(crate) fn put(collection: &'static str, rkey: &str, mut record: Value) -> Op {
     record["$type"] = json!(collection);
     let bytes = json::encode_dag_cbor(&record.to_string()).unwrap();
     let block = Block { cid: Cid::compute_dag_cbor(&bytes), bytes, fault: None };
     Op { collection, rkey: RecordKey::parse(rkey).unwrap(), write: Write::Put(block) }
 }
 
-fn firehose(who: &str, rev: u64, since: Option<u64>, ops: Vec<Op>) -> Commit {
+pub(crate) fn firehose(who: &str, rev: u64, since: Option<u64>, ops: Vec<Op>) -> Commit {
     let origin =
         Origin::Firehose { since: since.map(tid), data: data(rev), prev_data: None, proof: Proof::None };
     Commit { did: did(who), rev: tid(rev), origin, ops, damaged: Vec::new() }
@@ -78,32 +78,32 @@ fn jetstream(who: &str, rev: u64, op: Op) -> Commit {
     Commit { did: did(who), rev: tid(rev), origin: Origin::Jetstream, ops: vec![op], damaged: Vec::new() }
 }
 
-fn sync(who: &str, rev: u64, tree: u64) -> Event {
+pub(crate) fn sync(who: &str, rev: u64, tree: u64) -> Event {
     Event::Sync(Sync { did: did(who), rev: tid(rev), event_rev: tid(rev), data: data(tree) })
 }
 
-fn account(who: &str, active: bool, status: Option<&str>) -> Event {
+pub(crate) fn account(who: &str, active: bool, status: Option<&str>) -> Event {
     let time = Datetime::parse(FIRST).ok();
     Event::Account(event::Account { did: did(who), active, status: status.map(Box::from), time })
 }
 
 /// A record that nothing else depends on.
-fn party() -> Op {
+pub(crate) fn party() -> Op {
     put(EVENT, "party", json!({ "name": "Party", "createdAt": FIRST }))
 }
 
 impl Story {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { store: Store::in_memory().unwrap(), told: 0 }
     }
 
     /// Has a source say something, at a position of its own.
-    fn say(&mut self, source: &str, event: &Event) {
+    pub(crate) fn say(&mut self, source: &str, event: &Event) {
         self.told += 1;
         self.say_at(source, self.told, true, event);
     }
 
-    fn say_at(&mut self, source: &str, position: u64, is_new: bool, event: &Event) {
+    pub(crate) fn say_at(&mut self, source: &str, position: u64, is_new: bool, event: &Event) {
         let key = SourceKey { kind: "replay".into(), name: source.into(), fingerprint: String::new() };
         let written = self.store.write::<StoreError>(|rows| {
             let source = filing::source_row(rows, &key)?.id;
@@ -114,7 +114,7 @@ impl Story {
     }
 
     /// A commit of one operation, newer than all before it.
-    fn write(&mut self, who: &str, op: Op) {
+    pub(crate) fn write(&mut self, who: &str, op: Op) {
         let rev = self.told + 1;
         self.say("some", &Event::Commit(firehose(who, rev, None, vec![op])));
     }
@@ -151,13 +151,13 @@ impl Story {
         self.write(who, put(SUBMISSION, rkey, json!({ "round": round, "createdAt": FIRST })));
     }
 
-    fn answer(&mut self, who: &str, rkey: &str, event: &str, status: &str) {
+    pub(crate) fn answer(&mut self, who: &str, rkey: &str, event: &str, status: &str) {
         let record = json!({ "subject": strong_ref(event), "status": format!("{RSVP}#{status}") });
         self.write(who, put(RSVP, rkey, record));
     }
 
     /// What an export says of a record.
-    fn line(&self, uri: &str) -> Option<Value> {
+    pub(crate) fn line(&self, uri: &str) -> Option<Value> {
         let mut found = None;
         let look = |line: &str| {
             let line: Value = serde_json::from_str(line).unwrap();
@@ -185,11 +185,11 @@ impl Story {
         steps.as_array().unwrap()[1..].iter().map(|step| step["uri"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn account(&self, who: &str) -> Account {
+    pub(crate) fn account(&self, who: &str) -> Account {
         self.store.snapshot().get::<Accounts>(&did(who)).unwrap().unwrap_or_default()
     }
 
-    fn assert_checked(&self) {
+    pub(crate) fn assert_checked(&self) {
         assert_eq!(check(&self.store, |_| {}).unwrap().differences, Vec::<String>::new());
     }
 }

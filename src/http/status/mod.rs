@@ -59,6 +59,9 @@ pub struct Status {
     /// Windows of any source that are not closed.
     #[serde(skip)]
     windows: u64,
+    /// Sources that are followed and whose past is not here.
+    #[serde(skip)]
+    pastless: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -86,11 +89,13 @@ pub fn status(asked: &Asked<'_>) -> Result<Status, RowsError> {
     let known = known(asked)?;
     let windows = known.values().filter(|known| known.window().is_some_and(Window::is_open)).count();
     let windows = u64::try_from(windows).unwrap_or(u64::MAX);
+    let pastless = known.iter().filter(|(key, known)| known.lacks_its_past(key)).count();
+    let pastless = u64::try_from(pastless).unwrap_or(u64::MAX);
     let ledger = LedgerView::read(rows, totals.tracked)?;
     Ok(Status {
         version: VERSION,
         ready: asked.sources.is_some_and(|board| board.is_ready(asked.now)),
-        complete: windows == 0 && ledger.is_settled(),
+        complete: windows == 0 && pastless == 0 && ledger.is_settled(),
         sources: source::views(known, asked.now),
         ledger,
         repository: asked.did.map(|did| RepositoryView::read(rows, did)).transpose()?,
@@ -105,6 +110,7 @@ pub fn status(asked: &Asked<'_>) -> Result<Status, RowsError> {
         store_bytes: asked.store_bytes,
         is_served: asked.sources.is_some(),
         windows,
+        pastless,
     })
 }
 

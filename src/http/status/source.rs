@@ -29,6 +29,16 @@ impl KnownSource {
         self.coverage.as_ref()?.window.as_ref()
     }
 
+    /// It is followed, and what it told before that was never made up for: a dump that is not read to its end, or a stream
+    /// of which nobody has fetched what was written before.
+    pub(super) fn lacks_its_past(&self, key: &SourceKey) -> bool {
+        let has_it = match key.kind.as_str() {
+            kind::RELAY | kind::JETSTREAM => self.window().is_some(),
+            _ => self.row.as_ref().is_some_and(|row| row.finished),
+        };
+        self.status.is_some() && !has_it
+    }
+
     /// When the latest message was sent of which that is known.
     fn heard(&self) -> Option<i64> {
         let stored = self.coverage.as_ref().and_then(|coverage| coverage.heard);

@@ -40,7 +40,11 @@ impl Status {
         }
         let windows = counted(self.windows, "window", "windows");
         let accounts = counted(self.ledger.due, "account", "accounts");
-        writeln!(out, "not complete: {windows} open, {accounts} to be asked about")
+        let pastless = match self.pastless {
+            0 => String::new(),
+            pastless => format!("{} without its past, ", counted(pastless, "source", "sources")),
+        };
+        writeln!(out, "not complete: {pastless}{windows} open, {accounts} to be asked about")
     }
 }
 

@@ -14,12 +14,13 @@ use serde::Deserialize;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use super::standing::in_query;
 use crate::codec::Reject;
 use crate::codec::answer::Part;
 use crate::codec::claim::Claim;
-use crate::codec::event::Export;
-use crate::codec::limits::EXPORT_RECORD_BYTES_MAX;
+use crate::codec::limits::REV_AHEAD_MICROS_MAX;
 use crate::identity::{Resolver, Unproved, Unresolved};
+use crate::ingest::line::now;
 use crate::ingest::repository::{ExportError, PART_BYTES, Repository};
 use crate::ingest::watch::Watch;
 use crate::net::{DownloadError, Downloaded, Failure, NamedBy, Origin, Pace, Web, download};
@@ -79,6 +80,9 @@ pub(super) enum FetchError {
         /// Its status.
         status: u16,
     },
+    /// What it says of the account cannot be read.
+    #[error("what its host says of it cannot be read")]
+    Unreadable,
     /// What it sent is not used.
     #[error("what the host sent is not used: {}", .0.reason())]
     Rejected(Reject),
@@ -105,7 +109,7 @@ impl From<ExportError> for FetchError {
 
 impl FetchError {
     /// Whose fault it was: the host's for now, the host's, or ours.
-    fn of_download(error: DownloadError) -> Self {
+    pub(super) fn of_download(error: DownloadError) -> Self {
         match error {
             DownloadError::Http(_) | DownloadError::TooSlow => FetchError::Cut(error),
             DownloadError::TooLarge(_) | DownloadError::Path(_) => FetchError::Unusable(error),
@@ -146,13 +150,21 @@ impl Fetcher {
     }
 
     /// The repository as its host has it now.
-    pub(super) async fn fetch(&self, did: &Did, host: &Origin) -> Result<Proved, FetchError> {
-        let file = self.spool(did, host).await?;
+    pub(super) async fn fetch(
+        &self,
+        did: &Did,
+        host: &Origin,
+        named_by: NamedBy,
+    ) -> Result<Proved, FetchError> {
+        let file = self.spool(did, host, named_by).await?;
         let (watch, stop) = (self.watch.clone(), self.stop.clone());
         let opened = spawn_blocking(move || open(file, watch, &stop)).await;
         let repository = opened.map_err(std::io::Error::other)??;
         if repository.did() != did {
             return Err(FetchError::Rejected(Reject::CommitDidMismatch));
+        }
+        if repository.rev().micros() - now() > REV_AHEAD_MICROS_MAX {
+            return Err(FetchError::Rejected(Reject::FutureRev));
         }
         self.prove(&repository.claim()).await?;
         Ok(Proved { repository, stop: self.stop.clone() })
@@ -168,15 +180,14 @@ impl Fetcher {
     }
 
     /// Writes what the host sends to a file that has no name, and so never outlives us.
-    async fn spool(&self, did: &Did, host: &Origin) -> Result<File, FetchError> {
+    async fn spool(&self, did: &Did, host: &Origin, named_by: NamedBy) -> Result<File, FetchError> {
+        let mut named_by = named_by;
         let mut origin = host.clone();
-        // Nothing else in a DID means anything in a query.
-        let did = did.as_str().replace('%', "%25");
-        let mut path = format!("/xrpc/com.atproto.sync.getRepo?did={did}");
+        let mut path = format!("/xrpc/com.atproto.sync.getRepo?did={}", in_query(did));
         for _ in 0..=REDIRECTS_MAX {
             let mut file = tempfile::tempfile_in(&self.spool)?;
             let stream = tokio::select! {
-                stream = self.web.open(&origin, NamedBy::Stranger) => stream?,
+                stream = self.web.open(&origin, named_by) => stream?,
                 () = self.stop.cancelled() => return Err(FetchError::Stopped),
             };
             let downloaded = tokio::select! {
@@ -192,6 +203,7 @@ impl Fetcher {
             }
             let location = downloaded.location.as_deref();
             (origin, path) = location.and_then(|to| origin.redirected(to)).ok_or(Failure::Redirect)?;
+            named_by = NamedBy::Stranger;
         }
         Err(Failure::Redirect.into())
     }
@@ -213,24 +225,6 @@ impl Proved {
     ) -> Result<(), E> {
         self.repository.parts(PART_BYTES, &self.stop, each)
     }
-
-    /// All wanted records at once, if they are not too many for that.
-    pub(super) async fn whole(self) -> Result<Export, FetchError> {
-        let read = spawn_blocking(move || {
-            let mut parts = Vec::new();
-            self.parts(|part| {
-                parts.push(part.export);
-                let is_too_much = parts.len() > EXPORT_RECORD_BYTES_MAX / PART_BYTES;
-                if is_too_much { Err(FetchError::Rejected(Reject::ExportTooLarge)) } else { Ok(()) }
-            })?;
-            let joined = parts.into_iter().reduce(|mut whole, part| {
-                whole.records.extend(part.records);
-                whole
-            });
-            Ok(joined.expect("there is a part where nothing is wanted too"))
-        });
-        read.await.map_err(std::io::Error::other)?
-    }
 }
 
 fn open(mut file: File, watch: Watch, stop: &CancellationToken) -> Result<Repository<Watch>, FetchError> {
@@ -245,7 +239,7 @@ struct Refusal {
 }
 
 /// What an answer means. Hosts differ in their statuses, and agree in the names of errors.
-fn judge(downloaded: &Downloaded) -> Result<(), FetchError> {
+pub(super) fn judge(downloaded: &Downloaded) -> Result<(), FetchError> {
     if downloaded.status.is_success() {
         return Ok(());
     }
@@ -256,7 +250,8 @@ fn judge(downloaded: &Downloaded) -> Result<(), FetchError> {
         Some("RepoTakendown") => FetchError::Withheld(Withheld::TakenDown),
         Some("RepoSuspended") => FetchError::Withheld(Withheld::Suspended),
         Some("RepoDeactivated") => FetchError::Withheld(Withheld::Deactivated),
-        _ if matches!(status, 408 | 425 | 429 | 500..) => {
+        // 501: it has no such method, now or later.
+        _ if matches!(status, 408 | 425 | 429 | 500 | 502..) => {
             FetchError::Busy { status, retry_after: downloaded.retry_after }
         }
         _ => FetchError::Refused { status },

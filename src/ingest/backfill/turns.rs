@@ -12,6 +12,10 @@ use crate::net::Origin;
 const REST_MIN: Duration = Duration::from_secs(10);
 const REST_MAX: Duration = Duration::from_secs(3600);
 
+/// Hosts that are remembered though nothing is under way there and their rest is over. Anybody can name any number
+/// of hosts that do not answer.
+const RESTED_MAX: usize = 10_000;
+
 /// How many questions may be under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -88,6 +92,8 @@ impl Turns {
         self.under_way -= 1;
         state.under_way -= 1;
         match told {
+            // It was asked before it wanted to be left alone.
+            Told::Fine if state.rests_until.is_some_and(|until| until > now) => {}
             Told::Fine => {
                 state.refusals = 0;
                 state.rests_until = None;
@@ -103,6 +109,14 @@ impl Turns {
                 state.rests_until = state.rests_until.max(Some(now + rest));
             }
         }
+        if self.hosts.len() > RESTED_MAX {
+            self.hosts.retain(|_, host| host.under_way > 0 || host.rests_until > Some(now));
+        }
+    }
+
+    /// Until when a host is left alone, if it is.
+    pub(super) fn rests_until(&self, host: &Origin, now: Instant) -> Option<Instant> {
+        self.hosts.get(host)?.rests_until.filter(|until| *until > now)
     }
 }
 
@@ -110,7 +124,7 @@ impl Turns {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Bounds, Told, Turn, Turns};
+    use super::{Bounds, REST_MIN, RESTED_MAX, Told, Turn, Turns};
     use crate::net::Origin;
 
     fn host(number: usize) -> Origin {
@@ -152,6 +166,29 @@ mod tests {
         assert_eq!([turns.take(&host(0), now), turns.take(&host(0), now)], [Turn::Now, Turn::Later]);
         turns.done(&host(0), Told::Fine, now);
         assert_eq!([turns.take(&host(0), now), turns.take(&host(0), now)], [Turn::Now, Turn::Now]);
+    }
+
+    #[test]
+    fn who_was_asked_before_a_host_wanted_to_be_left_alone_does_not_end_its_rest() {
+        let (mut turns, now) = (turns(), Instant::now());
+        assert_eq!([0, 0].map(|it| turns.take(&host(it), now)), [Turn::Now, Turn::Now]);
+        turns.done(&host(0), Told::Busy(Some(Duration::from_secs(60))), now);
+        turns.done(&host(0), Told::Fine, now);
+        let until = now + Duration::from_secs(60);
+        assert_eq!(turns.take(&host(0), now), Turn::At(until));
+        assert_eq!(turns.rests_until(&host(0), now), Some(until));
+        assert_eq!(turns.rests_until(&host(0), until), None);
+    }
+
+    #[test]
+    fn hosts_that_never_answer_are_not_remembered_for_ever() {
+        let (mut turns, mut now) = (turns(), Instant::now());
+        for number in 0..3 * RESTED_MAX {
+            assert_eq!(turns.take(&host(number), now), Turn::Now);
+            turns.done(&host(number), Told::Busy(None), now);
+            now += REST_MIN;
+        }
+        assert!(turns.hosts.len() <= RESTED_MAX + 1, "{}", turns.hosts.len());
     }
 
     #[test]
