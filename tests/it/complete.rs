@@ -211,7 +211,18 @@ fn somebody_whom_a_record_refers_to_is_asked_about() {
     };
     let path = |key: &str| format!("community.lexicon.calendar.rsvp/{key}");
     let (first, second) = (path("first"), path("second"));
-    let told = ann.commit(0, &[Write::Put(&first, rsvp(&gone)), Write::Put(&second, rsvp(&here))]);
+    // Of whom nobody can know anything, nobody is asked, and nothing is missing.
+    let mut nobody = somebody('z');
+    nobody.did = "did:example:nobody".to_owned();
+    let third = path("third");
+    let told = ann.commit(
+        0,
+        &[
+            Write::Put(&first, rsvp(&gone)),
+            Write::Put(&second, rsvp(&here)),
+            Write::Put(&third, rsvp(&nobody)),
+        ],
+    );
     pds.has(&ann);
     stage.tell(told);
     for repo in [&gone, &here] {
@@ -302,4 +313,17 @@ fn a_repository_whose_host_does_not_answer_is_had_from_the_relay_and_proved() {
     assert_eq!(stage.end(daemon), ["A"]);
     let times = |pds: &Pds| pds.times_asked("getRepo", &repo.did);
     assert_eq!((times(&host), times(&relay)), (1, 1));
+}
+
+#[test]
+fn whoever_is_named_and_does_not_exist_is_said_to_and_does_not_stay_due() {
+    let pds = Pds::start();
+    let all = people("a", &pds);
+    let stage = Stage::new(&at(&all, &pds), &pds);
+    let output = stage.backfill(&["did:plc:zzzzzzzzzzzzzzzzzzzzzzzz", "did:example:nobody", &all[0].did]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("\"did:example:nobody\":\"nobody knows of it\""), "{said}");
+    assert!(said.contains("\"did:plc:zzzzzzzzzzzzzzzzzzzzzzzz\":\"nobody knows of it\""), "{said}");
+    assert_eq!(stage.words().lines().last(), Some("complete"));
 }

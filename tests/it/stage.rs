@@ -2,7 +2,7 @@
 //! of it is on loopback, and nothing leads anywhere else.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -80,6 +80,14 @@ impl Stage {
         command.env("GUESTLIST_IDENTITY__NETWORK", "true");
         command.args(["serve", "--config"]).arg(self.dir.path().join("guestlist.toml"));
         command
+    }
+
+    /// Runs the command, with these named.
+    pub(crate) fn backfill(&self, dids: &[&str]) -> Output {
+        let mut command = guestlist();
+        command.env("GUESTLIST_IDENTITY__NETWORK", "true");
+        command.args(["backfill", "--config"]).arg(self.dir.path().join("guestlist.toml")).args(dids);
+        command.output().unwrap()
     }
 
     /// Starts a daemon, and waits until it follows the relay.

@@ -117,7 +117,11 @@ impl Asker {
             Ok(host) => host,
             // The directory knows of no such account, or of none any more.
             Err(FetchError::Host(Unresolved::NotThere)) if did.as_str().starts_with(PLC) => {
-                return self.says(did, at, Said::Nobody).await;
+                return self.nobody(did, at).await;
+            }
+            // Whoever writes down a DID that nobody can resolve must not have us ask for ever.
+            Err(FetchError::Host(Unresolved::Unsupported)) if self.is_new(did)? => {
+                return self.nobody(did, at).await;
             }
             Err(error) => return Ok(Err(error.into())),
         };
@@ -216,6 +220,17 @@ impl Asker {
             Ok(_) => Ok(Err(Failed::Moved)),
             Err(error) => Ok(Err(error.into())),
         }
+    }
+
+    /// There is no such account.
+    async fn nobody(&self, did: &Did, at: i64) -> Result<Result<(), Failed>, AskError> {
+        self.channel.unknown().insert(did.clone());
+        self.says(did, at, Said::Nobody).await
+    }
+
+    /// Whether nothing of it is here.
+    fn is_new(&self, did: &Did) -> Result<bool, StoreError> {
+        Ok(self.store.snapshot().get::<Accounts>(did)?.is_none())
     }
 
     async fn stands(&self, did: &Did, at: i64, standing: Standing) -> Result<Result<(), Failed>, AskError> {

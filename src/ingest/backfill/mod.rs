@@ -17,8 +17,8 @@ mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
@@ -91,6 +91,8 @@ struct Gone;
 struct Channel {
     deliveries: Sender,
     fetched: Arc<AtomicU64>,
+    /// Whom nobody knows.
+    unknown: Arc<Mutex<BTreeSet<Did>>>,
 }
 
 impl Means {
@@ -152,13 +154,19 @@ impl Means {
         swept?;
         fetched = left.map_err(|error: BackfillError| error)?;
         fetched.fetched = channel.fetched.load(Ordering::Relaxed);
+        if let Some(named) = task.accounts() {
+            let unknown = channel.unknown();
+            let nobody =
+                unknown.intersection(named).map(|did| (did.clone(), "nobody knows of it".to_owned()));
+            fetched.failed.extend(nobody);
+        }
         Ok(fetched)
     }
 
     fn employ(self, only: Option<BTreeSet<Did>>, stop: &CancellationToken) -> (Keeper, Sweeper, Channel) {
         let Means { store, web, resolver, watch, deliveries, spool, bounds, retry, relay } = self;
         let polite = Polite::new(bounds);
-        let channel = Channel { deliveries, fetched: Arc::default() };
+        let channel = Channel { deliveries, fetched: Arc::default(), unknown: Arc::default() };
         let lister = Lister { web: Arc::clone(&web), polite: polite.clone() };
         let fetcher = Fetcher { web, resolver, watch, spool, pace: PACE, stop: stop.clone() };
         let sweeper = Sweeper {
@@ -204,6 +212,11 @@ impl Channel {
 
     fn fetched_so_far(&self) -> u64 {
         self.fetched.load(Ordering::Relaxed)
+    }
+
+    /// Whom nobody knows.
+    fn unknown(&self) -> MutexGuard<'_, BTreeSet<Did>> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A repository was fetched.
