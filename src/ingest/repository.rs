@@ -23,7 +23,7 @@ use crate::codec::skim::split_path;
 use crate::codec::{Reject, mst};
 use crate::syntax::{Cid, Did, RecordKey, Tid};
 
-/// Bytes of wanted records in a part, with [`RECORD_OVERHEAD_BYTES`] for each. Some 1,300 records of the usual size:
+/// Bytes of wanted records in a part, with a thousand for each. Some 1,300 records of the usual size:
 /// many enough that a batch is worth its sync, and so few that queries hardly notice it.
 pub const PART_BYTES: usize = 2_000_000;
 

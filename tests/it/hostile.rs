@@ -12,7 +12,7 @@ use crate::frames::{Block, car, root_of};
 use crate::opened::blocks_of;
 use crate::pds::{Pds, Say};
 use crate::serving::{Daemon, get};
-use crate::signed::Repo;
+use crate::signed::{Key, Repo};
 use crate::stage::{EVENT, Stage, commit, event, somebody, status};
 use crate::trees::{Blocks, Keys, tree};
 
@@ -249,4 +249,34 @@ fn a_list_that_is_not_to_be_had_holds_up_its_window_and_nothing_else() {
         assert!(memory_kb(&daemon) < MEMORY_KB_MAX, "{} kB", memory_kb(&daemon));
         assert_eq!(stage.end(daemon), ["a", "live"]);
     }
+}
+
+#[test]
+fn a_host_with_very_many_accounts_keeps_nobody_waiting() {
+    let (good, slow) = (Pds::start(), Pds::start());
+    let person = |number: usize, pds: &Pds| {
+        let letter = |at: usize| char::from(b'a' + u8::try_from(at).unwrap());
+        let letters = format!("{}{}", letter(number / 26), letter(number % 26));
+        let mut repo = Repo::new(&format!("did:plc:{}", letters.repeat(12)), Key::k256(7));
+        commit(&mut repo, &[("k", "K")]);
+        good.has(&repo);
+        pds.has(&repo);
+        repo
+    };
+    // They come first, and are more than are begun at a time.
+    let many: Vec<_> = (0..200).map(|number| person(number, &slow)).collect();
+    let few: Vec<_> = (600..603).map(|number| person(number, &good)).collect();
+    slow.holds("getRepo");
+    let people: Vec<_> =
+        many.iter().map(|repo| (repo, &slow)).chain(few.iter().map(|repo| (repo, &good))).collect();
+    let stage = Stage::new(&people, &good);
+    let daemon = stage.begin();
+    for repo in &few {
+        stage.until_compared(&daemon, repo);
+    }
+    assert!(slow.asked().iter().filter(|asked| asked.method == "getRepo").count() <= 2, "two at a time");
+    slow.lets_go();
+    let status = stage.until_complete(&daemon);
+    assert_eq!(status["ledger"]["tracked"], 203);
+    stage.end(daemon);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 
 use super::fetch::{FetchError, Fetcher, Withheld};
-use super::polite::Polite;
+use super::polite::{NoTurn, Polite};
 use super::turns::Told;
 use super::{Channel, Gone};
 use crate::codec::answer::{Answer, Said, Standing};
@@ -28,6 +28,9 @@ const LASTING: i64 = 3_600_000_000;
 /// How long a host may take to send what is of no use, and be asked for the next at once.
 const IN_VAIN: Duration = Duration::from_secs(60);
 
+/// Accounts that wait for a turn at one host: a host with very many must not keep the others waiting.
+const WAITING_MAX: usize = 8;
+
 /// DIDs of which one directory knows all.
 const PLC: &str = "did:plc:";
 
@@ -44,6 +47,15 @@ pub(super) struct Asker {
     pub(super) retry: Duration,
 }
 
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// What came of it is on its way to the writer.
+    Answered,
+    /// It was not asked: enough wait for its host already.
+    Crowded,
+}
+
 /// Why there is no answer.
 enum Failed {
     /// For this reason, before any host was asked.
@@ -54,6 +66,8 @@ enum Failed {
     Resting(i64),
     /// Something else than was known: it is to be asked again.
     Moved,
+    /// Enough wait for its host already.
+    Crowded,
 }
 
 impl From<FetchError> for Failed {
@@ -81,11 +95,11 @@ impl From<Gone> for AskError {
 
 impl Asker {
     /// Asks about an account that is due, and hands on what comes of it.
-    pub(super) async fn ask(&self, key: &DueKey) -> Result<(), AskError> {
+    pub(super) async fn ask(&self, key: &DueKey) -> Result<Asked, AskError> {
         let did = &key.did;
         let at = now();
         let failed = match self.find_out(key, at).await? {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(Asked::Answered),
             Err(failed) => failed,
         };
         let retry = self.retry_micros();
@@ -104,11 +118,13 @@ impl Asker {
                 let why = "its host asked to be left alone, or did not answer";
                 (why.to_owned(), retry, Some(until))
             }
+            Failed::Crowded => return Ok(Asked::Crowded),
             Failed::Moved => ("its account has just moved to another host".to_owned(), retry, None),
         };
         tracing::info!(%did, why, "a host gave no answer about an account");
         let said = Said::Failed { why: why.into(), not_before };
-        Ok(self.channel.answer(Answer { did: did.clone(), at, retry, said }).await?)
+        self.channel.answer(Answer { did: did.clone(), at, retry, said }).await?;
+        Ok(Asked::Answered)
     }
 
     async fn find_out(&self, key: &DueKey, at: i64) -> Result<Result<(), Failed>, AskError> {
@@ -125,9 +141,10 @@ impl Asker {
             }
             Err(error) => return Ok(Err(error.into())),
         };
-        let mut turn = match self.polite.turn(&host).await {
+        let mut turn = match self.polite.turn(&host, WAITING_MAX).await {
             Ok(turn) => turn,
-            Err(until) => return Ok(Err(Failed::Resting(until))),
+            Err(NoTurn::Resting(until)) => return Ok(Err(Failed::Resting(until))),
+            Err(NoTurn::Crowded) => return Ok(Err(Failed::Crowded)),
         };
         let plan = self.plan(key)?;
         if plan != Plan::Repository {
@@ -172,7 +189,7 @@ impl Asker {
     async fn fetch_from_relay(&self, did: &Did, host: &Origin, at: i64) -> Result<bool, AskError> {
         let Some(relay) = self.relay.as_ref().filter(|relay| *relay != host) else { return Ok(false) };
         // Where it leads to another host, that one's failures say nothing of it.
-        let Ok(_turn) = self.polite.turn(relay).await else { return Ok(false) };
+        let Ok(_turn) = self.polite.turn(relay, WAITING_MAX).await else { return Ok(false) };
         Ok(self.fetch(did, relay, NamedBy::Operator, at).await?.is_ok())
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{AskError, Asker};
+use super::ask::{AskError, Asked, Asker};
 use crate::ingest::line::now;
 use crate::store::{Store, StoreError};
 use crate::syntax::Did;
@@ -25,21 +25,38 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long after an answer was handed on an account is asked about again if the answer changed nothing.
 const UNCHANGED: Duration = Duration::from_secs(5);
 
+/// How long an account is passed over because enough wait for its host.
+const CROWDED: Duration = Duration::from_secs(2);
+
+/// Accounts that are passed over at a time, so that memory is bounded, and each look.
+const BUSY_MAX: usize = 10_000;
+
+/// Why an account is not begun, though it is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Busy {
+    /// It is being asked about.
+    UnderWay,
+    /// Its answer was handed on then, and the writer may not have it yet.
+    Answered(Instant),
+    /// Enough waited for its host then.
+    Crowded(Instant),
+}
+
 /// Asks about all that is due, or about some of it.
 pub(super) struct Keeper {
     asker: Asker,
     begun_max: usize,
     /// These alone.
     only: Option<BTreeSet<Did>>,
-    /// Those that are asked about, and when their answer was handed on.
-    under_way: HashMap<DueKey, Option<Instant>>,
-    tasks: JoinSet<(DueKey, Result<(), AskError>)>,
+    /// Those that are not to be begun now.
+    busy: HashMap<Did, (DueKey, Busy)>,
+    tasks: JoinSet<(DueKey, Result<Asked, AskError>)>,
 }
 
 impl Keeper {
     pub(super) fn new(asker: Asker, at_once: usize, only: Option<BTreeSet<Did>>) -> Self {
         let begun_max = at_once * BEGUN_PER_TURN;
-        Self { asker, begun_max, only, under_way: HashMap::new(), tasks: JoinSet::new() }
+        Self { asker, begun_max, only, busy: HashMap::new(), tasks: JoinSet::new() }
     }
 
     /// Goes on until it is told to stop.
@@ -50,9 +67,8 @@ impl Keeper {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(done) = self.tasks.join_next() => match unharmed(done) {
-                    (key, Ok(())) => {
-                        self.under_way.insert(key, Some(Instant::now()));
-                    }
+                    (key, Ok(Asked::Answered)) => self.is_busy(key, Busy::Answered(Instant::now())),
+                    (key, Ok(Asked::Crowded)) => self.is_busy(key, Busy::Crowded(Instant::now())),
                     (_, Err(AskError::Gone)) => break,
                     (_, Err(AskError::Store(error))) => return Err(error),
                 },
@@ -73,11 +89,11 @@ impl Keeper {
         let now = now();
         for row in rows.scan_all::<Dues>() {
             let (key, due) = row?;
-            if key.next > now || self.under_way.len() >= self.begun_max {
+            if key.next > now || self.tasks.len() >= self.begun_max || self.busy.len() >= BUSY_MAX {
                 break;
             }
             if self.is_meant(&key) && !self.is_too_soon(&*rows, &key, &due, now)? {
-                self.under_way.insert(key.clone(), None);
+                self.is_busy(key.clone(), Busy::UnderWay);
                 let asker = self.asker.clone();
                 self.tasks.spawn(async move {
                     let asked = asker.ask(&key).await;
@@ -88,9 +104,13 @@ impl Keeper {
         Ok(())
     }
 
+    fn is_busy(&mut self, key: DueKey, busy: Busy) {
+        self.busy.insert(key.did.clone(), (key, busy));
+    }
+
     /// Whether it is to be asked about by us, and is not yet.
     fn is_meant(&self, key: &DueKey) -> bool {
-        self.only.as_ref().is_none_or(|only| only.contains(&key.did)) && !self.under_way.contains_key(key)
+        self.only.as_ref().is_none_or(|only| only.contains(&key.did)) && !self.busy.contains_key(&key.did)
     }
 
     /// Whether its host was asked a moment ago. There are repositories of which every commit leaves a doubt.
@@ -107,15 +127,16 @@ impl Keeper {
     fn forget_answered(&mut self, store: &Store) -> Result<(), StoreError> {
         let rows = store.snapshot();
         let mut failed: Option<RowsError> = None;
-        self.under_way.retain(|key, answered| {
-            let Some(answered) = answered else { return true };
-            match rows.get::<Dues>(key) {
-                Ok(due) => due.is_some() && answered.elapsed() < UNCHANGED,
+        self.busy.retain(|_, (key, busy)| match busy {
+            Busy::UnderWay => true,
+            Busy::Crowded(since) => since.elapsed() < CROWDED,
+            Busy::Answered(since) => match rows.get::<Dues>(key) {
+                Ok(due) => due.is_some() && since.elapsed() < UNCHANGED,
                 Err(error) => {
                     failed.get_or_insert(error);
                     true
                 }
-            }
+            },
         });
         failed.map_or(Ok(()), |error| Err(error.into()))
     }

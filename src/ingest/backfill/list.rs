@@ -47,7 +47,7 @@ impl Lister {
         kind: Option<Kind>,
         cursor: Option<&str>,
     ) -> Result<Page, ListError> {
-        let mut turn = self.polite.turn(origin).await.map_err(|_| ListError::Resting)?;
+        let mut turn = self.polite.turn(origin, usize::MAX).await.map_err(|_| ListError::Resting)?;
         let path = path(kind, cursor);
         // Whoever runs this has named the host. It leads nowhere else.
         let wish = Wish {
