@@ -1,12 +1,12 @@
 //! Pages of repositories, as `listRepos` and `listReposByCollection` have them.
 //!
-//! A host may say anything: an entry that cannot be read is counted and passed over, and the page goes on. What it
-//! says of accounts is a hint of where to look. Spec: PROTOCOL §7.
+//! A host may say anything: an entry that cannot be read is counted and passed over, and the page goes on. Who is on it is
+//! a hint of where to look; what it says of revisions and accounts their hosts say better. Spec: PROTOCOL §7.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::syntax::{Did, Tid};
+use crate::syntax::Did;
 
 /// Bytes of a page. The largest that a host sends, 2,000 entries, have some 400 KB.
 pub const PAGE_BYTES_MAX: usize = 4_000_000;
@@ -17,23 +17,12 @@ pub const CURSOR_BYTES_MAX: usize = 2_000;
 /// One page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// What is on it.
-    pub repositories: Vec<Listed>,
+    /// Whose are on it.
+    pub repositories: Vec<Did>,
     /// Entries that could not be read.
     pub unreadable: u64,
     /// Where the next page begins; `None` on the last.
     pub cursor: Option<String>,
-}
-
-/// A repository on a page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Whose it is.
-    pub did: Did,
-    /// Its revision, where the host says it.
-    pub rev: Option<Tid>,
-    /// Whether the account is active, where the host says it.
-    pub active: Option<bool>,
 }
 
 /// It is no page.
@@ -69,7 +58,7 @@ impl Page {
         let mut page = Page { cursor, ..Page::default() };
         for entry in &wire.repos {
             match listed(entry) {
-                Some(listed) => page.repositories.push(listed),
+                Some(did) => page.repositories.push(did),
                 None => page.unreadable += 1,
             }
         }
@@ -77,14 +66,8 @@ impl Page {
     }
 }
 
-fn listed(entry: &Value) -> Option<Listed> {
-    let text = |field| entry.get(field).and_then(Value::as_str);
-    Some(Listed {
-        did: Did::parse(text("did")?).ok()?,
-        // Some hosts leave it empty.
-        rev: text("rev").and_then(|rev| Tid::parse(rev).ok()),
-        active: entry.get("active").and_then(Value::as_bool),
-    })
+fn listed(entry: &Value) -> Option<Did> {
+    Did::parse(entry.get("did").and_then(Value::as_str)?).ok()
 }
 
 #[cfg(test)]
@@ -92,6 +75,7 @@ mod tests {
     use serde_json::json;
 
     use super::{CURSOR_BYTES_MAX, NoPage, Page};
+    use crate::syntax::Did;
 
     fn parse(page: &serde_json::Value) -> Result<Page, NoPage> {
         Page::parse(&serde_json::to_vec(page).unwrap())
@@ -105,9 +89,8 @@ mod tests {
             { "did": "nobody" }, 7, null, { "rev": "3l3qo2vutsw2b" },
         ] }))
         .unwrap();
-        let said: Vec<_> =
-            page.repositories.iter().map(|it| (it.did.as_str(), it.rev.is_some(), it.active)).collect();
-        assert_eq!(said, [("did:plc:a", true, Some(true)), ("did:web:b.example", false, Some(false))]);
+        let said: Vec<_> = page.repositories.iter().map(Did::as_str).collect();
+        assert_eq!(said, ["did:plc:a", "did:web:b.example"]);
         assert_eq!((page.unreadable, page.cursor.as_deref()), (4, Some("5")));
     }
 

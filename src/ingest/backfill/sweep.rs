@@ -182,7 +182,10 @@ impl Sweeper {
                 if page.cursor.is_none() {
                     self.walks.remove(source);
                 }
-                let dids = page.repositories.into_iter().map(|listed| listed.did).collect();
+                if page.unreadable > 0 {
+                    tracing::warn!(source = %source.name, entries = page.unreadable, "a list has entries that cannot be read");
+                }
+                let dids = page.repositories;
                 Step::Page { dids, at, cursor: page.cursor.map(String::into_boxed_str) }
             }
             // Who has given a part of a list has such lists: it may not know its own cursor any more.

@@ -41,7 +41,7 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::{EMPTY_PAGES_MAX, PAGES_MAX, Walk};
-    use crate::codec::listing::{Listed, Page};
+    use crate::codec::listing::Page;
     use crate::syntax::Did;
     use crate::tables::completeness::{Stage, Sweep};
 
@@ -50,7 +50,7 @@ mod tests {
     }
 
     fn page(listed: usize, cursor: Option<String>) -> Page {
-        let one = Listed { did: Did::parse("did:plc:a").unwrap(), rev: None, active: None };
+        let one = Did::parse("did:plc:a").unwrap();
         Page { repositories: vec![one; listed], unreadable: 0, cursor }
     }
 
