@@ -130,17 +130,16 @@ pub fn compared(
     forget_touched(rows, did)?;
     let ledger = of(rows, did)?;
     let due = take(rows, did, &ledger)?;
+    let ledger = Ledger { compared: Some(found), asking: None, due: None, ..ledger };
     if let Some(listed) = due.as_ref().and_then(|due| due.listed)
         && windows::began_after(rows, found.at)?
     {
         // It was asked before something was missed that a sweep makes up for: once more, for that.
-        let ledger = Ledger { compared: Some(found), asking: None, due: None, ..ledger };
         let cause = if again.is_some() { Cause::Marked } else { Cause::Listed };
         let due = Due { cause, listed: Some(listed), attempts: 0, failure: None };
         return put(rows, did, ledger, again.unwrap_or(0), &due);
     }
     let referenced = due.is_some_and(|due| due.cause == Cause::Referenced);
-    let ledger = Ledger { compared: Some(found), asking: None, due: None, ..ledger };
     match again {
         Some(next) => {
             let due = Due { cause: Cause::Marked, listed: None, attempts: 0, failure: None };

@@ -118,8 +118,11 @@ fn a_host_that_lies_changes_nothing_and_is_named() {
     let (mut other, mut forged) = (ann(), ann());
     other.did = "did:plc:bbbbbbbbbbbbbbbbbbbbbbbb".to_owned();
     forged.key = Key::k256(9);
+    let mut late = ann();
+    // Some thirty years.
+    late.skip(1_000_000_000_000_000);
     configure(dir.path(), &pds, &[&repo, &other]);
-    for each in [&mut repo, &mut other, &mut forged] {
+    for each in [&mut repo, &mut other, &mut forged, &mut late] {
         commit(each, 1, &[put("a", "A")], &[]);
     }
     let whole = repo.export();
@@ -127,6 +130,7 @@ fn a_host_that_lies_changes_nothing_and_is_named() {
     let without_one = car(&[root_of(&whole)], &blocks[1..]);
     for (what, status, body, reason) in [
         ("of another account", 200, other.export(), "commit-did-mismatch"),
+        ("of years to come", 200, late.export(), "future-rev"),
         ("by another key", 200, forged.export(), "bad-signature"),
         ("cut in a block", 200, whole[..whole.len() - 5].to_vec(), "truncated-export"),
         ("without a block", 200, without_one, "block-missing"),

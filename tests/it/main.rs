@@ -63,3 +63,4 @@ mod unit;
 mod upgrade;
 mod usage;
 mod verify;
+mod windows;

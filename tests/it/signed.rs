@@ -134,6 +134,11 @@ impl Repo {
         rev(self.commits)
     }
 
+    /// Its next revision is that of a commit after so many more.
+    pub(crate) fn skip(&mut self, commits: u64) {
+        self.commits += commits;
+    }
+
     /// Commits, and tells of it as a host of today does.
     pub(crate) fn commit(&mut self, seq: u64, writes: &[Write<'_>]) -> Opened {
         let (mut nodes_before, mut nodes) = (Blocks::new(), Blocks::new());

@@ -221,7 +221,9 @@ impl Asker {
             })
         });
         let handed_on = handed_on.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        self.channel.fetched();
+        if handed_on.is_ok() {
+            self.channel.fetched();
+        }
         Ok(handed_on)
     }
 

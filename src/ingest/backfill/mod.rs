@@ -119,9 +119,8 @@ impl Means {
         let store = self.store.clone();
         let (done, only) = (stop.child_token(), task.accounts().cloned());
         let (keeper, sweeper, channel) = self.employ(only, &done);
-        let mut fetched = Fetched::default();
         if task.begin(&store, &channel, &done).await?.is_err() {
-            return Ok(fetched);
+            return Ok(Fetched::default());
         }
         let counted = Arc::clone(&channel.fetched);
         let watching = async {
@@ -129,7 +128,7 @@ impl Means {
             loop {
                 progress(counted.load(Ordering::Relaxed));
                 if let Some(left) = task.left(&store, now())? {
-                    return Ok(left);
+                    return Ok::<_, BackfillError>(left);
                 }
                 tokio::select! {
                     () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -152,7 +151,7 @@ impl Means {
         let (left, kept, swept) = tokio::join!(watching, keeping, sweeping);
         kept?;
         swept?;
-        fetched = left.map_err(|error: BackfillError| error)?;
+        let mut fetched: Fetched = left?;
         fetched.fetched = channel.fetched.load(Ordering::Relaxed);
         if let Some(named) = task.accounts() {
             let unknown = channel.unknown();
