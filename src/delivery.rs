@@ -3,9 +3,10 @@
 //! Sources and the writer know this and not each other.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{self, RecvTimeoutError, SendError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, SendError, bounded};
 
 use crate::codec::Reject;
 use crate::codec::answer::{Part, Said};
@@ -164,7 +165,7 @@ impl Delivery {
 
 /// The queue to the writer, bounded in deliveries and in bytes.
 pub fn queue() -> (Sender, Receiver) {
-    let (sender, receiver) = mpsc::sync_channel(QUEUE_LEN);
+    let (sender, receiver) = bounded(QUEUE_LEN);
     let load = Arc::new(Load::default());
     (Sender { sender, load: Arc::clone(&load) }, Receiver { receiver, load })
 }
@@ -187,14 +188,14 @@ impl Load {
 /// The end of the queue that sources have.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    sender: mpsc::SyncSender<Delivery>,
+    sender: crossbeam_channel::Sender<Delivery>,
     load: Arc<Load>,
 }
 
 /// The end of the queue that the writer has.
 #[derive(Debug)]
 pub struct Receiver {
-    receiver: mpsc::Receiver<Delivery>,
+    receiver: crossbeam_channel::Receiver<Delivery>,
     load: Arc<Load>,
 }
 
@@ -224,7 +225,13 @@ impl Receiver {
         self.receiver.recv_timeout(timeout).map(|delivery| self.taken(delivery))
     }
 
-    fn taken(&self, delivery: Delivery) -> Delivery {
+    /// The channel, for whoever waits for several. What is taken from it is to be given to [`Receiver::taken`].
+    pub fn channel(&self) -> &crossbeam_channel::Receiver<Delivery> {
+        &self.receiver
+    }
+
+    /// Notes that a delivery was taken from the channel, which makes room for others.
+    pub fn taken(&self, delivery: Delivery) -> Delivery {
         *self.load.lock() -= delivery.weight();
         self.load.lighter.notify_all();
         delivery

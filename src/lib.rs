@@ -1,7 +1,7 @@
 //! guestlist follows the AT Protocol and decides who is really on the guest list.
 //!
 //! The house, from the ground up; a module uses only modules above it in this list (`tests/it/tidy.rs`
-//! holds it to that). The first eight are the core: pure, synchronous, without clock, files or sockets. The
+//! holds it to that). The first nine are the core: pure, synchronous, without clock, files or sockets. The
 //! rest are shells around it. `ARCHITECTURE.md` tells the way of an event through them.
 
 pub mod syntax;
@@ -15,6 +15,7 @@ pub mod tables;
 pub mod rules;
 
 pub mod ledger;
+pub mod spaces;
 
 pub mod filing;
 
@@ -29,6 +30,7 @@ pub mod archive;
 pub mod check;
 pub mod delivery;
 pub mod export;
+pub mod orders;
 pub mod rebuild;
 pub mod sources;
 

@@ -26,9 +26,10 @@ pub use rsvp::{Rsvp, Status};
 pub use signup::Signup;
 pub use submission::Submission;
 
+use ipld_core::ipld::Ipld;
 use serde::{Deserialize, Serialize};
 
-use crate::syntax::{AtUri, Authority, Did};
+use crate::syntax::{AtUri, Authority, Did, RecordKey};
 
 use fields::Fields;
 
@@ -102,6 +103,14 @@ kinds! {
     Rsvp, "rsvp", "community.lexicon.calendar.rsvp";
     /// An organizer's proof that an answer was accepted.
     Acceptance, "acceptance", "events.smokesignal.calendar.acceptance";
+}
+
+/// When a usable record says that it was made, or its key where it does not (RULES §3), in microseconds since the epoch.
+pub fn time(bytes: &[u8], rkey: &RecordKey) -> i64 {
+    match serde_ipld_dagcbor::from_slice(bytes) {
+        Ok(Ipld::Map(record)) => Fields::new(&record, rkey).time(),
+        _ => 0,
+    }
 }
 
 impl Body {

@@ -71,6 +71,7 @@ mod language;
 mod nsid;
 mod record_key;
 mod tid;
+mod token_hash;
 mod uri;
 
 pub use at_uri::{AtUri, Authority};
@@ -82,6 +83,7 @@ pub use language::is_language;
 pub use nsid::Nsid;
 pub use record_key::RecordKey;
 pub use tid::Tid;
+pub use token_hash::TokenHash;
 pub use uri::is_uri;
 
 /// Why a text was refused: which type it failed to be. It carries no part of the text, so that it
@@ -112,6 +114,9 @@ pub enum SyntaxError {
     /// Not a datetime, in syntax or in meaning.
     #[error("not a datetime")]
     Datetime,
+    /// Not the hash of an invite's token.
+    #[error("not a token hash: 64 lowercase hexadecimal digits")]
+    TokenHash,
 }
 
 /// Whether `text` has the lexicon format `at-identifier`: a DID if it starts like one, else a

@@ -7,14 +7,16 @@
 pub mod completeness;
 pub mod keys;
 pub mod rows;
+pub mod spaces;
 pub mod view;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use keys::{
-    AnswerKey, ChunkKey, DueKey, EventKey, InvitedKey, Key, LinkKey, MetaKey, QuarantineKey, RecordId,
-    RoundId, RoundRecordKey, RsvpKey, SignupKey, SourceKey, StandingKey,
+    AnswerKey, ChunkKey, DueKey, EventKey, InvitedKey, Key, LinkKey, MemberKey, MembershipKey, MetaKey,
+    NonceExpiryKey, NonceId, OpenInviteKey, QuarantineKey, RecordId, RedemptionKey, RoundId, RoundRecordKey,
+    RsvpKey, SignupKey, SourceKey, SpaceAuditKey, SpaceId, SpaceInviteKey, StandingKey,
 };
 use view::{ReadRows, Rows, RowsError};
 
@@ -22,8 +24,10 @@ use rows::{Account, EventTally, Meta, Record, RoundFacts, RoundTally, SignupFact
 
 use completeness::{Coverage, Due, Ledger};
 
+use spaces::{Audit, Invite, Member, Space};
+
 use crate::records::{Status, Unusable};
-use crate::syntax::{Did, Tid};
+use crate::syntax::{Did, Tid, TokenHash};
 
 /// A table: a set of rows with keys and values of one type each.
 pub trait Table {
@@ -102,6 +106,28 @@ tables! {
     Touched = b'x': RecordId => Tid;
     /// How far what a source tells is covered.
     Coverages = b'C': SourceKey => Coverage;
+    /// Spaces that were made by hand or paused.
+    Spaces = b'S': SpaceId => Space;
+    /// Every invite, revoked and expired ones among them.
+    Invites = b'I': TokenHash => Invite;
+    /// The invites of a space, newest first.
+    SpaceInvites = b'j': SpaceInviteKey => ();
+    /// The invites of a space that are neither revoked nor used up, by the time when they expire.
+    OpenInvites = b'o': OpenInviteKey => ();
+    /// Who is, or was, in a space.
+    Members = b'M': MemberKey => Member;
+    /// In which spaces somebody is, or was.
+    Memberships = b'B': MembershipKey => ();
+    /// Who used an invite, and when, in milliseconds since the epoch.
+    Redemptions = b'D': RedemptionKey => i64;
+    /// What was done in spaces, oldest first.
+    Audits = b'U': u64 => Audit;
+    /// What was done in one space, newest first.
+    SpaceAudits = b'V': SpaceAuditKey => ();
+    /// Service tokens that were used, and until when that is remembered, in seconds since the epoch.
+    Nonces = b'N': NonceId => u64;
+    /// The same by that time.
+    NonceExpiries = b'E': NonceExpiryKey => ();
 }
 
 /// A number that the store keeps about itself; 0 if it was never written.

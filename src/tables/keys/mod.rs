@@ -26,12 +26,24 @@
 //! | `Dues` | time in eight bytes, DID | `d\x00…did:plc:a` |
 //! | `Touched` | as `Records` | `xdid:plc:a/\x03self` |
 //! | `Coverages` | as `Sources` | `Crelay\0wss://relay.example\0` |
+//! | `Spaces` | owner `/` type `/` key | `Sdid:plc:a/tools.atmo.event.space/self` |
+//! | `Invites` | hash of the token, 32 bytes | `I\xba\x78…` |
+//! | `SpaceInvites` | space `\0` time it was made in eight bytes, newest first, hash | `jdid:…/self\0\x7f…` |
+//! | `OpenInvites` | space `\0` time it expires in eight bytes, hash | `odid:…/self\0\x80…` |
+//! | `Members` | space `\0` person | `Mdid:…/self\0did:plc:b` |
+//! | `Memberships` | person `\0` space | `Bdid:plc:b\0did:plc:a/tools.atmo.event.space/self` |
+//! | `Redemptions` | hash of the token, person | `D\xba\x78…did:plc:b` |
+//! | `Audits` | number in eight bytes | `U\x00…\x01` |
+//! | `SpaceAudits` | space `\0` number in eight bytes, newest first | `Vdid:…/self\0\xff…` |
+//! | `Nonces` | hash of issuer and `jti`, 32 bytes | `N\x9f…` |
+//! | `NonceExpiries` | seconds in eight bytes, hash | `E\x00…\x9f…` |
 //! | `Answers` | author `\0` time and order, eight bytes each, record key | `Adid:plc:b\0\x80…v1` |
 
 mod completeness;
 mod events;
 mod records;
 mod rounds;
+mod spaces;
 
 pub use completeness::DueKey;
 pub use events::{AnswerKey, EventKey, Moment, RsvpKey, write_answers, write_event, write_event_author};
@@ -41,6 +53,11 @@ pub use records::{
 pub use rounds::{
     End, InvitationId, InvitedKey, LinkKey, RoundId, RoundRecordKey, SignupKey, StandingKey, write_invited,
     write_links, write_round, write_round_author, write_signups_by, write_signups_naming,
+};
+
+pub use spaces::{
+    MemberKey, MembershipKey, NonceExpiryKey, NonceId, OpenInviteKey, RedemptionKey, SpaceAuditKey, SpaceId,
+    SpaceInviteKey, write_open_until, write_owner, write_space,
 };
 
 use crate::syntax::{Did, RecordKey};
@@ -72,6 +89,8 @@ pub enum MetaKey {
     Due,
     /// Those of them about whom it failed so far.
     Failing,
+    /// The number that the next entry of the audit gets.
+    NextAudit,
 }
 
 /// What a source is known by.
@@ -112,6 +131,7 @@ impl Key for MetaKey {
             MetaKey::Unfinished => b"unfinished",
             MetaKey::Due => b"due",
             MetaKey::Failing => b"failing",
+            MetaKey::NextAudit => b"next-audit",
         });
     }
 
@@ -125,6 +145,7 @@ impl Key for MetaKey {
             b"unfinished" => Some(MetaKey::Unfinished),
             b"due" => Some(MetaKey::Due),
             b"failing" => Some(MetaKey::Failing),
+            b"next-audit" => Some(MetaKey::NextAudit),
             _ => None,
         }
     }
