@@ -20,9 +20,7 @@ use daemon::Daemon;
 use generate::{Mixture, Reference, pick};
 use guestlist::codec::event::Event;
 use guestlist::config::Config;
-use guestlist::http::{Limits, Service, router};
-use guestlist::identity::Resolver;
-use guestlist::sources::Board;
+use guestlist::http::{Service, router};
 use guestlist::syntax::Did;
 use measure::{argument, fraction, median, memory, millis, quantile, table, within};
 use tower::ServiceExt;
@@ -205,13 +203,7 @@ fn main() {
     let (rounds, events) = mixture.into_rounds_and_events();
     // Where a page is full.
     let rounds = rounds.into_iter().filter(|(_, people)| people.len() > 2 * ITEMS).collect();
-    let service = Service {
-        store: daemon.store.clone(),
-        identities: Resolver::default(),
-        sources: Board::default(),
-        public_url: "https://guestlist.example".to_owned(),
-        limits: Limits::default(),
-    };
+    let service = Service::reading(daemon.store.clone());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let asker = Asker { router: router(service), rounds, events, runtime };
     asker.ask_all(calls / 10);

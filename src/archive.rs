@@ -1,7 +1,8 @@
-//! The stored records as JSON Lines, and back.
+//! The stored records as JSON Lines, and back; and back what there is of spaces.
 //!
 //! What `export --records` prints is everything that the derived state is a function of: the records, and
-//! what the sources said of accounts. Read into an empty store it gives the same digest. Format: CONTRACT §3.
+//! what the sources said of accounts. What people did here (`export --procedures`) follows from nothing else. Both read
+//! into an empty store give the same digest. Format: CONTRACT §3.
 
 use std::io::{self, BufRead};
 
@@ -11,12 +12,15 @@ use serde_json::Value;
 use crate::codec::event::{Block, BlockFault};
 use crate::codec::json;
 use crate::filing;
+use crate::spaces::{lines, restore, sound};
 use crate::store::{Store, StoreError};
 use crate::syntax::{AtUri, Cid, Datetime, Did, Tid};
 use crate::tables::keys::{MetaKey, RecordId, SourceKey};
 use crate::tables::rows::{Account, AccountState, Marks, Meta, Source, Unfinished, Witness, Word};
 use crate::tables::view::{Overlay, ReadRows, Rows, RowsError};
-use crate::tables::{Accounts, Metas, Records, Sources};
+use crate::tables::{
+    Accounts, Audits, Invites, Members, Metas, Records, Redemptions, Sources, Spaces, Table,
+};
 
 /// Lines that are imported in one batch.
 const BATCH_LINES: usize = 1000;
@@ -31,11 +35,17 @@ pub enum ImportError {
     #[error("cannot read the export")]
     Read(#[source] io::Error),
     /// A line is not what an export has.
-    #[error("line {number} is no line of `export --records`: {what}")]
+    #[error("line {number} is no line of an export: {what}")]
     Line {
         /// Its number, from 1.
         number: u64,
         /// What is wrong with it.
+        what: String,
+    },
+    /// Each line is one, but they contradict each other.
+    #[error("the lines contradict each other: {what}")]
+    Contradiction {
+        /// The first thing that does not fit.
         what: String,
     },
     /// The store failed.
@@ -189,38 +199,73 @@ fn record_line(id: &RecordId, rev: Tid, block: Block) -> RecordLine {
     }
 }
 
-/// Reads an export into an empty store. `progress` hears how many lines were read.
+/// Reads exports into an empty store, their lines in any order. `progress` hears how many lines were read.
+///
+/// Where a record came before an account, what is derived has to be worked out anew before the store is used, and the
+/// store says so (`rebuild::needed`): a record is put back under the accounts that are known.
 pub fn import(
     store: &Store,
     lines: &mut dyn BufRead,
     mut progress: impl FnMut(u64),
 ) -> Result<(), ImportError> {
-    let is_empty = {
-        let rows = store.snapshot();
-        rows.scan_all::<Accounts>().next().is_none() && rows.scan_all::<Records>().next().is_none()
-    };
-    if !is_empty {
+    if !is_empty(&*store.snapshot()) {
         return Err(ImportError::NotEmpty);
     }
     store.write::<ImportError>(|rows| {
         rows.put::<Metas>(&MetaKey::Unfinished, &Meta::Unfinished(Unfinished::Import));
         Ok(())
     })?;
+    let mut seen = Seen::default();
     let mut lines = lines.lines().zip(1_u64..).peekable();
     while lines.peek().is_some() {
         store.write::<ImportError>(|rows| {
             for (line, number) in lines.by_ref().take(BATCH_LINES) {
                 let line = line.map_err(ImportError::Read)?;
-                take_in(rows, &line).map_err(|fault| fault.at(number))?;
+                take_in(rows, &mut seen, &line).map_err(|fault| fault.at(number))?;
                 progress(number);
             }
             Ok(())
         })?;
     }
+    // Which lines bear each other out shows when all are there.
+    let mut contradiction = None;
+    let keep_first = |what| {
+        contradiction.get_or_insert(what);
+    };
+    sound::look(&store.freeze(), keep_first).map_err(StoreError::from)?;
+    if let Some(what) = contradiction {
+        return Err(ImportError::Contradiction { what });
+    }
     store.write::<ImportError>(|rows| {
-        rows.delete::<Metas>(&MetaKey::Unfinished);
+        if seen.is_account_late {
+            rows.put::<Metas>(&MetaKey::Unfinished, &Meta::Unfinished(Unfinished::Rebuild));
+        } else {
+            rows.delete::<Metas>(&MetaKey::Unfinished);
+        }
         Ok(filing::move_position(rows).map_err(StoreError::from)?)
     })
+}
+
+/// Whether nothing is stored that an export has.
+fn is_empty(rows: &dyn Rows) -> bool {
+    fn has_none<T: Table>(rows: &dyn Rows) -> bool {
+        rows.scan_all::<T>().next().is_none()
+    }
+    has_none::<Accounts>(rows)
+        && has_none::<Records>(rows)
+        && has_none::<Spaces>(rows)
+        && has_none::<Invites>(rows)
+        && has_none::<Redemptions>(rows)
+        && has_none::<Members>(rows)
+        && has_none::<Audits>(rows)
+}
+
+/// In which order lines came.
+#[derive(Default)]
+struct Seen {
+    has_record: bool,
+    /// An account came after a record.
+    is_account_late: bool,
 }
 
 /// Why one line was not taken in.
@@ -249,15 +294,33 @@ fn bad(what: &str) -> Fault {
     Fault::Line(format!("bad {what}"))
 }
 
-fn take_in(rows: &mut Overlay<'_>, line: &str) -> Result<(), Fault> {
+/// A line about something that another line was about.
+fn repeated() -> Fault {
+    Fault::Line("an earlier line says it too".to_owned())
+}
+
+fn take_in(rows: &mut Overlay<'_>, seen: &mut Seen, line: &str) -> Result<(), Fault> {
+    if let Some(row) = lines::parse(line) {
+        let row = row.map_err(|error| Fault::Line(error.to_string()))?;
+        let is_new = restore::row(rows, &row)?;
+        return if is_new { Ok(()) } else { Err(repeated()) };
+    }
     match serde_json::from_str(line).map_err(|error| Fault::Line(error.to_string()))? {
         Line::Account { did, account } => {
+            if rows.get::<Accounts>(&did)?.is_some() {
+                return Err(repeated());
+            }
+            seen.is_account_late |= seen.has_record;
             let account = account_row(rows, account)?;
             Ok(filing::restore_account(rows, &did, &account)?)
         }
         Line::Record(line) => {
             let uri = AtUri::parse(&line.uri).map_err(|_| bad("uri"))?;
             let id = RecordId::from_uri(&uri).ok_or_else(|| bad("uri"))?;
+            if rows.get::<Records>(&id)?.is_some() {
+                return Err(repeated());
+            }
+            seen.has_record = true;
             let rev = Tid::parse(&line.rev).map_err(|_| bad("rev"))?;
             let block = block(&line)?;
             Ok(filing::restore_record(rows, &id, rev, &block)?)

@@ -1,7 +1,7 @@
 //! The exported form of the derived state: one line a record, in the order of the URIs.
 //!
-//! The digest is the hash of these bytes, so two stores with the same digest give the same answers. Format:
-//! CONTRACT §3, "Export".
+//! The digest is the hash of these bytes, and of those that say what people did here: so two stores with the same
+//! digest give the same answers. Format: CONTRACT §3, "Export".
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -10,6 +10,7 @@ use crate::filing;
 use crate::records::{Body, Deviation};
 use crate::rules::verdict::{Verdict, decide};
 use crate::rules::{accounts, attendance};
+use crate::spaces::lines;
 use crate::syntax::Did;
 use crate::tables::keys::{EventKey, RecordId, RoundId};
 use crate::tables::rows::{EventTally, GradeRow, Record};
@@ -156,13 +157,15 @@ impl VerdictCounts {
     }
 }
 
-/// The digest of the derived state, and its verdicts counted.
+/// The digest of the derived state and of what people did here, and the verdicts counted.
 pub fn digest(rows: &dyn Rows) -> Result<(String, VerdictCounts), RowsError> {
     let mut hash = Sha256::new();
-    let counts = verdicts(rows, |line| {
+    let mut add = |line: &str| {
         hash.update(line);
         hash.update(b"\n");
         Ok::<_, RowsError>(())
-    })?;
+    };
+    let counts = verdicts(rows, &mut add)?;
+    lines::export(rows, add)?;
     Ok((hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), counts))
 }

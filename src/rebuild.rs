@@ -1,4 +1,5 @@
-//! Working out everything derived from the stored records anew, in place.
+//! Working out everything derived from the stored records anew, in place. The rows of spaces follow from none; what they
+//! are found by does follow from them.
 //!
 //! Done when a lexicon has changed since the records were graded, when an earlier version wrote the store, and
 //! when an operator asks for it. Readers see a store that is being filled, so nobody serves from it meanwhile;
@@ -6,13 +7,16 @@
 
 use crate::filing;
 use crate::records::lexicon;
+use crate::spaces::lines::Row;
+use crate::spaces::restore;
 use crate::store::{Store, StoreError, schema};
 use crate::tables::keys::{MetaKey, RecordId};
 use crate::tables::rows::{Meta, Record, Unfinished};
-use crate::tables::view::{Direction, Range, ReadRows, RowsError, key_of, prefix_of};
+use crate::tables::view::{Direction, Overlay, Range, ReadRows, RowsError, key_of, prefix_of};
 use crate::tables::{
-    Accounts, Answers, EventTallies, Invitations, Invited, Links, Metas, Quarantine, Records, RoundTallies,
-    Rounds, Rsvps, Signups, Standings, Submissions, Table, Totals, number,
+    Accounts, Answers, Audits, EventTallies, Invitations, Invited, Invites, Links, Members, Memberships,
+    Metas, NonceExpiries, Nonces, OpenInvites, Quarantine, Records, RoundTallies, Rounds, Rsvps, Signups,
+    SpaceAudits, SpaceInvites, Standings, Submissions, Table, Totals, number,
 };
 
 /// Rows that are written in one batch.
@@ -63,6 +67,18 @@ pub fn rebuild(store: &Store, mut progress: impl FnMut(u64)) -> Result<(), Store
     wipe::<Answers>(store)?;
     wipe::<EventTallies>(store)?;
     wipe::<Totals>(store)?;
+    wipe::<SpaceInvites>(store)?;
+    wipe::<OpenInvites>(store)?;
+    wipe::<Memberships>(store)?;
+    wipe::<SpaceAudits>(store)?;
+    wipe::<NonceExpiries>(store)?;
+    find_again::<Invites>(store, |rows, hash, invite| restore::again(rows, &Row::Invite(hash, invite)))?;
+    find_again::<Members>(store, |rows, key, member| restore::again(rows, &Row::Member(key, member)))?;
+    find_again::<Audits>(store, |rows, number, entry| restore::again(rows, &Row::Audit(number, entry)))?;
+    find_again::<Nonces>(store, |rows, id, expires| {
+        restore::nonce(rows, id, expires);
+        Ok(())
+    })?;
     accounts(store)?;
     let mut left = Some(prefix_of::<Records>(|_| {}));
     let mut done = 0;
@@ -94,6 +110,25 @@ fn wipe<T: Table>(store: &Store) -> Result<(), StoreError> {
         }
         store.commit(changes)?;
     }
+}
+
+/// Has what the rows of a table are found by written anew. The rows themselves follow from nothing, and stay.
+fn find_again<T: Table>(
+    store: &Store,
+    mut again: impl FnMut(&mut Overlay<'_>, T::Key, T::Value) -> Result<(), RowsError>,
+) -> Result<(), StoreError> {
+    let frozen = store.freeze();
+    let mut rows = frozen.scan_all::<T>().peekable();
+    while rows.peek().is_some() {
+        store.write::<StoreError>(|overlay| {
+            for row in rows.by_ref().take(BATCH_ROWS) {
+                let (key, value) = row?;
+                again(overlay, key, value)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 /// Decides the state of every account again, and counts them.

@@ -1,10 +1,11 @@
 //! Where everything comes together: open, bind, spawn, supervise, drain.
 //!
-//! Stages stop in the order of the data: the readers, the writer, then the server. The first stage that fails
-//! ends the process.
+//! Stages stop in the order in which they need each other: the readers, the server, which asks the writer, then the
+//! writer. The first stage that fails ends the process.
 #![allow(clippy::disallowed_methods, reason = "a shell: it binds a socket")]
 
 mod announce;
+mod audit;
 mod feed;
 mod notify;
 
@@ -20,6 +21,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use self::announce::announce;
+use self::audit::retain;
 use self::feed::Feed;
 use self::notify::Watchdog;
 use crate::config::{Config, EngineKind};
@@ -31,9 +33,14 @@ use crate::indexer::{Indexer, Turn};
 use crate::ingest::prover::Prover;
 use crate::ingest::watch::Watch;
 use crate::ingest::{Sweeps, Wiring};
+use crate::orders::{self, Orders};
 use crate::rebuild;
 use crate::sources::Board;
+use crate::spaces::Bounds;
 use crate::store::{IfAbsent, Store};
+
+/// How long a writer that has failed may take to say so, after those who deliver to it have noticed.
+const WRITER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until it is told to stop or a stage fails.
 pub fn run(config: Config) -> anyhow::Result<()> {
@@ -50,8 +57,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let identities = config.identity.resolver(directory);
     let store = open(&config)?;
     let board = Board::default();
-    let holder =
-        Holder { store: store.clone(), identities: identities.clone(), sources: Some(board.clone()) };
+    let (desk, orders) = orders::desk();
+    let holder = Holder {
+        store: store.clone(),
+        identities: identities.clone(),
+        sources: Some(board.clone()),
+        desk: Some(desk.clone()),
+    };
     let listen = |dir| Control::listen(holder, dir).context("cannot listen on control.sock");
     let _control = store.dir().map(listen).transpose()?;
     let listener = bind(&config).await?;
@@ -66,8 +78,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         identities: identities.clone(),
         sources: board.clone(),
         public_url: config.http.public_url.clone(),
+        desk: desk.clone(),
+        service_did: config.http.service_did()?,
+        space_type: config.invites.space_type.clone(),
         limits: http::Limits {
             concurrent_queries_max: config.limits.queries_at_once,
+            rates: config.invites.rates(),
             ..http::Limits::default()
         },
     };
@@ -84,9 +100,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let wiring = Wiring { watch, prover, deliveries: sender, board: board.clone(), sweeps };
     let feed = Feed::prepare(&config, &store, wiring, means)?;
     let mut writer = spawn_blocking({
-        let (store, board, batch_events) = (store.clone(), board.clone(), config.limits.batch_events);
-        move || write(store, batch_events, &deliveries, &board)
+        let indexer = Indexer::new(store.clone(), config.limits.batch_events)?;
+        let (bounds, board) = (config.invites.bounds(), board.clone());
+        move || write(indexer, &deliveries, &orders, &bounds, &board)
     });
+    tokio::spawn(retain(desk.clone(), config.invites.audit_days, stop.clone()));
     let mut reader = tokio::spawn(feed.run(stop.clone()));
 
     notify::ready("reading the dumps");
@@ -104,11 +122,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         if !reader.is_finished() {
             (&mut reader).await??;
         }
+        // Whoever asked the writer for something still gets an answer.
+        stop_server.cancel();
+        server.await??;
+        spawn_blocking(move || desk.close()).await?;
         if !writer.is_finished() {
             (&mut writer).await??;
         }
-        stop_server.cancel();
-        server.await??;
         anyhow::Ok(())
     };
     drain(drained, Duration::from_secs(config.limits.drain_seconds), &mut signals).await
@@ -158,9 +178,15 @@ async fn idle_after(
     let ended = async {
         tokio::select! {
             read = &mut *reader => {
-                // The writer ends when the readers do, unless it failed; that error says more.
-                writer.await??;
-                read?
+                if let Err(error) = read? {
+                    // Where the writer failed that says more, and is known in a moment.
+                    if let Ok(written) = tokio::time::timeout(WRITER_PATIENCE, writer).await {
+                        written??;
+                    }
+                    return Err(error);
+                }
+                // It goes on for those who ask something of it.
+                writer.await?
             }
             // It ends before the readers do if it failed, and they would hear of that late; or a moment before
             // them, when they have let go of the queue and not yet said why.
@@ -183,10 +209,16 @@ async fn say_where(board: &Board, address: SocketAddr, store: &Store) -> anyhow:
     spawn_blocking(move || announce(address, &store)).await?
 }
 
-fn write(store: Store, batch_events: usize, deliveries: &Receiver, board: &Board) -> anyhow::Result<()> {
+fn write(
+    mut indexer: Indexer,
+    deliveries: &Receiver,
+    orders: &Orders,
+    bounds: &Bounds,
+    board: &Board,
+) -> anyhow::Result<()> {
     let mut total = Tally::default();
     let mut watchdog = Watchdog::new();
-    Indexer::new(store, batch_events)?.run(deliveries, |turn| {
+    indexer.serve(deliveries, orders, bounds, |turn| {
         watchdog.ping();
         if let Turn::Committed { tally, outcomes, sources, covered } = turn {
             total.add(tally);

@@ -6,8 +6,9 @@ use crate::identity::Resolver;
 
 /// Recompute everything from the stored records and compare
 ///
-/// Grades, verdicts, counts and indexes are worked out anew from the records alone. Prints each difference;
-/// exits with 1 if there is any. Works beside a running daemon.
+/// Grades, verdicts, counts and indexes are worked out anew from the records alone. Spaces, invites and members follow from
+/// no record: what finds them is worked out anew, and they have to bear each other out. Prints each difference; exits
+/// with 1 if there is any. Works beside a running daemon.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
     #[command(flatten)]

@@ -18,7 +18,7 @@ pub(super) struct ShowConfig {
 
 impl ShowConfig {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = Config::load(self.config.as_deref())?;
+        let config = Config::load(self.config.as_deref())?.effective()?;
         output::lines(|line| Ok(line(config.to_toml().trim_end())?)).map_err(Failed)?;
         Ok(())
     }

@@ -4,26 +4,34 @@ use super::{DataDir, Failure};
 use crate::control::Question;
 use crate::identity::Resolver;
 
-/// Print the derived state, or the stored records, as JSON Lines
+/// Print the derived state, the stored records, or what people did here, as JSON Lines
 ///
 /// Verdicts: one line a record, sorted by URI: its grade, and the verdict, counts or effectiveness that follow
-/// from all the others. Records: what was said of each account, then each record; `import` reads it. Works
-/// beside a running daemon.
+/// from all the others. Records: what was said of each account, then each record. Procedures: spaces, invites, uses of
+/// them, members, entries of the audit; of invites the hashes, since their tokens are kept nowhere. `import` reads the
+/// last two. Works beside a running daemon.
 #[derive(Debug, clap::Args)]
 pub(super) struct Export {
     #[command(flatten)]
     store: DataDir,
     /// Print what was decided of each record (this is the default)
-    #[arg(long, conflicts_with = "records")]
+    #[arg(long, group = "what")]
     verdicts: bool,
     /// Print the accounts and the records themselves
-    #[arg(long)]
+    #[arg(long, group = "what")]
     records: bool,
+    /// Print spaces, invites, members, and who did what
+    #[arg(long, group = "what")]
+    procedures: bool,
 }
 
 impl Export {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let question = if self.records { Question::Records } else { Question::Verdicts };
+        let question = match (self.records, self.procedures) {
+            (true, _) => Question::Records,
+            (_, true) => Question::Procedures,
+            _ => Question::Verdicts,
+        };
         self.store.ask(&question, &Resolver::default())
     }
 }

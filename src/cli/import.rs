@@ -6,13 +6,14 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::{DataDir, Failed, Failure, output};
+use super::{DataDir, Failed, Failure, output, prepare};
 use crate::archive;
 
-/// Read what `export --records` printed into an empty store
+/// Read what `export --records` and `export --procedures` printed into an empty store
 ///
-/// Gives the same digest as the store it came from. Several files are read as if they were one; without any,
-/// standard input is read.
+/// Both together give the same digest as the store they came from. Several files are read as if they were one, in any
+/// order; without any, standard input is read. A line that is none, or contradicts another, ends it with an error; remove
+/// the directory before the next try.
 #[derive(Debug, clap::Args)]
 #[allow(clippy::disallowed_methods, reason = "a shell: it reads files")]
 pub(super) struct Import {
@@ -30,7 +31,8 @@ impl Import {
         let bar = output::counter("lines read");
         let done = archive::import(&store, &mut *lines, |lines| bar.set_position(lines));
         bar.finish_and_clear();
-        Ok(done.map_err(Failed)?)
+        done.map_err(Failed)?;
+        prepare(&store)
     }
 
     /// Opens every file before anything is written.

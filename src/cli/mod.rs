@@ -2,13 +2,16 @@
 //!
 //! Results go to standard output, everything else to standard error. Exit codes: CONTRACT §1.
 
+mod audit;
 mod backfill;
 mod check;
 mod config;
 mod digest;
+mod erase;
 mod explain;
 mod export;
 mod import;
+mod invites;
 mod output;
 mod replay;
 mod serve;
@@ -54,10 +57,13 @@ enum Command {
     Import(import::Import),
     Explain(explain::Explain),
     Status(status::ShowStatus),
+    Invites(invites::Invites),
+    Audit(audit::ShowAudit),
+    Erase(erase::Erase),
     Config(config::ShowConfig),
 }
 
-/// The store that a command reads.
+/// The store that a command asks.
 #[derive(Debug, Args)]
 struct DataDir {
     /// The directory of the store [default: data, or GUESTLIST_DATA_DIR]
@@ -73,7 +79,7 @@ impl DataDir {
         let found = match Store::open(dir, config.cache_bytes(), IfAbsent::Fail) {
             Ok(store) => {
                 prepare(&store)?;
-                let holder = Holder { store, identities: identities.clone(), sources: None };
+                let holder = Holder { store, identities: identities.clone(), sources: None, desk: None };
                 output::lines(|lines| question.answer(&holder, lines)).map_err(Failed)?
             }
             Err(locked @ StoreError::Locked { .. }) => {
@@ -137,6 +143,8 @@ fn rebuild_with_progress(store: &Store) -> Result<(), Failure> {
 enum Failure {
     /// It did its work, and what it found is bad; it has said so.
     Found,
+    /// It was asked for in a way that it does not do.
+    Usage(anyhow::Error),
     /// The configuration cannot be used.
     Config(anyhow::Error),
     /// It failed.
@@ -181,6 +189,9 @@ pub fn run() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Invites(command) => command.run(),
+        Command::Audit(command) => command.run(),
+        Command::Erase(command) => command.run(),
         Command::Config(command) => command.run(),
     };
     match result {
@@ -191,6 +202,10 @@ pub fn run() -> ExitCode {
         Err(Failure::Failed(error)) => {
             output::complain(&error);
             ExitCode::FAILURE
+        }
+        Err(Failure::Usage(error)) => {
+            output::complain(&error);
+            ExitCode::from(EXIT_USAGE)
         }
         Err(Failure::Config(error)) => {
             output::complain(&error);

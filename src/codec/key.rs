@@ -1,7 +1,8 @@
 //! The keys of accounts, as DID documents and PLC logs write them, and whether they signed something.
 //!
 //! Both curves of the network are known: secp256k1, which nearly every account has, and P-256. A signature
-//! is 64 bytes and has the smaller of its two possible forms ("low-S"); nothing else counts for a commit.
+//! is 64 bytes and has the smaller of its two possible forms ("low-S"); nothing else counts for a commit. Service
+//! tokens alone may have either.
 //! Spec: atproto cryptography; PROTOCOL §4.1 and §6.1.
 
 use multibase::Base;
@@ -23,6 +24,15 @@ const POINT_BYTES: usize = 33;
 /// Characters of the longest key: an uncompressed point, after the letter of its base. Reading base58 takes time with the
 /// square of its length, and documents are a stranger's.
 const BASE58_LEN_MAX: usize = 90;
+
+/// The curve that a key is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// secp256k1, which signs what JSON calls `ES256K`.
+    K256,
+    /// P-256, which signs `ES256`.
+    P256,
+}
 
 /// A public key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +79,14 @@ impl PublicKey {
         p256::ecdsa::VerifyingKey::from_sec1_bytes(point).ok().map(PublicKey::P256)
     }
 
+    /// The curve that it is on.
+    pub fn curve(&self) -> Curve {
+        match self {
+            PublicKey::K256(_) => Curve::K256,
+            PublicKey::P256(_) => Curve::P256,
+        }
+    }
+
     /// Whether `signature` is this key's over the SHA-256 of `message`, in its low-S form.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         self.verifies_digest(&Sha256::digest(message).into(), signature)
@@ -84,6 +102,21 @@ impl PublicKey {
             PublicKey::P256(key) => p256::ecdsa::Signature::from_slice(signature).is_ok_and(|signature| {
                 signature.normalize_s() == signature && key.verify_prehash(digest, &signature).is_ok()
             }),
+        }
+    }
+
+    /// Whether `signature` is this key's over this SHA-256, whichever of its two forms it has. For service tokens only:
+    /// what is known by its bytes must not have two signatures.
+    pub fn verifies_digest_in_either_form(&self, digest: &[u8; 32], signature: &[u8; 64]) -> bool {
+        match self {
+            PublicKey::K256(key) => {
+                secp256k1::ecdsa::Signature::from_compact(signature).is_ok_and(|mut signature| {
+                    signature.normalize_s();
+                    signature.verify(Message::from_digest(*digest), key).is_ok()
+                })
+            }
+            PublicKey::P256(key) => p256::ecdsa::Signature::from_slice(signature)
+                .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok()),
         }
     }
 }

@@ -77,3 +77,9 @@ pub const SEQ_MAX: u64 = (1 << 53) - 1;
 /// How far a revision may be ahead of the clock, in microseconds. A repository whose revision is far ahead would
 /// ignore every honest commit after it; five minutes are what relays allow clocks to differ.
 pub const REV_AHEAD_MICROS_MAX: i64 = 300_000_000;
+
+/// Bytes of a service token. Hosts write a few hundred; the longest issuer and the longest `jti` fit.
+pub const SERVICE_TOKEN_BYTES_MAX: usize = 8_192;
+
+/// Bytes of a token's `jti`. Hosts write 32 characters.
+pub const SERVICE_TOKEN_ID_BYTES_MAX: usize = 512;

@@ -21,6 +21,7 @@ pub mod node;
 mod ops;
 pub mod proof;
 mod reject;
+pub mod service_token;
 pub mod skim;
 
 pub use reject::Reject;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::ingest::dump::DumpError;
 use crate::ingest::endpoint::Endpoint;
+use crate::syntax::{Did, Nsid};
 
 /// The configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,25 @@ pub enum ConfigError {
         /// What was written.
         filter: String,
     },
+    /// The service's DID is of another method, or has a path.
+    #[error("http.service_did must be a did:plc, or a did:web of a host without a path: {did}")]
+    ServiceDid {
+        /// What was written.
+        did: Did,
+    },
+    /// Spaces of this type are there when records are, and cannot be made.
+    #[error(
+        "invites.space_type is a kind of record that is indexed here, so that nobody could make such a space: {kind}"
+    )]
+    SpaceType {
+        /// What was written.
+        kind: Nsid,
+    },
+    /// The service has no DID.
+    #[error(
+        "no DID of this service follows from http.public_url: write a URL with a host's name there, or set http.service_did"
+    )]
+    NoServiceDid,
     /// A source's file is no dump, by its name.
     #[error(transparent)]
     Source(#[from] DumpError),

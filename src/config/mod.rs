@@ -8,6 +8,7 @@ mod backfill;
 mod env;
 mod error;
 mod identity;
+mod invites;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -21,12 +22,14 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 use tracing_subscriber::filter::EnvFilter;
 
-use crate::http::Addresses;
+use crate::http::{Addresses, did_web_of};
 use crate::ingest::live::Patience;
+use crate::syntax::Did;
 
 pub use backfill::Backfill;
 pub use error::ConfigError;
 pub use identity::Identity;
+pub use invites::Invites;
 pub use source::SourceConfig;
 
 /// How often a live source hands over what it has gathered.
@@ -44,6 +47,8 @@ pub struct Config {
     pub backfill: Backfill,
     /// Who is who.
     pub identity: Identity,
+    /// Spaces, their invites, and how often people may ask.
+    pub invites: Invites,
     /// Bounds on work.
     pub limits: Limits,
     /// Connections to live sources.
@@ -64,6 +69,8 @@ pub struct Http {
     pub bind: SocketAddr,
     /// How others reach it; links in answers begin with this.
     pub public_url: String,
+    /// Whom a service token for this server names: the `did:web` of `public_url` where nothing is written.
+    pub service_did: Option<Did>,
     /// The addresses of proxies whose word on a request's client and id is taken.
     pub trusted_proxies: Vec<Addresses>,
 }
@@ -133,6 +140,7 @@ impl Default for Config {
             http: Http::default(),
             backfill: Backfill::default(),
             identity: Identity::default(),
+            invites: Invites::default(),
             limits: Limits::default(),
             live: Live::default(),
             store: StoreConfig::default(),
@@ -147,7 +155,27 @@ impl Default for Http {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8484)),
             public_url: "http://127.0.0.1:8484".to_owned(),
+            service_did: None,
             trusted_proxies: Vec::new(),
+        }
+    }
+}
+
+impl Http {
+    /// Whom a service token for this server names.
+    ///
+    /// # Errors
+    /// What is written is of no method that hosts know, or nothing is written and nothing follows from `public_url`.
+    pub fn service_did(&self) -> Result<Did, ConfigError> {
+        let Some(did) = &self.service_did else {
+            return did_web_of(&self.public_url).ok_or(ConfigError::NoServiceDid);
+        };
+        // A did:web with a path has colons in it, and is none that the network knows.
+        let is_web = did.as_str().strip_prefix("did:web:").is_some_and(|host| !host.contains(':'));
+        if is_web || did.as_str().starts_with("did:plc:") {
+            Ok(did.clone())
+        } else {
+            Err(ConfigError::ServiceDid { did: did.clone() })
         }
     }
 }
@@ -230,8 +258,10 @@ impl Config {
         if EnvFilter::try_new(&self.telemetry.log).is_err() {
             return Err(ConfigError::LogFilter { filter: self.telemetry.log.clone() });
         }
+        self.http.service_did()?;
         self.identity.validate()?;
         self.backfill.validate()?;
+        self.invites.validate()?;
         let live = &self.live;
         within("live.connect_seconds", live.connect_seconds, 1..=600)?;
         within("live.ping_seconds", live.ping_seconds, 1..=600)?;
@@ -246,6 +276,15 @@ impl Config {
     /// Bytes of rows, as they are on disk, that are kept in memory.
     pub fn cache_bytes(&self) -> u64 {
         self.store.cache_mb.saturating_mul(1 << 20)
+    }
+
+    /// The same, with what follows from other keys where nothing is written.
+    ///
+    /// # Errors
+    /// The service has no DID.
+    pub fn effective(mut self) -> Result<Self, ConfigError> {
+        self.http.service_did = Some(self.http.service_did()?);
+        Ok(self)
     }
 
     /// The configuration as TOML.

@@ -45,6 +45,9 @@ fn a_value_that_cannot_work_is_refused_before_anything_starts() {
         ("LIVE__SILENCE_SECONDS", "30"),
         ("LIVE__RETRY_MS", "0"),
         ("LIVE__RETRY_SECONDS_MAX", "0"),
+        ("INVITES__ACTIVE_MAX", "0"),
+        ("INVITES__CALLS_PER_MINUTE", "0"),
+        ("INVITES__SPACE_TYPE", "community.lexicon.calendar.event"),
     ] {
         let config = with(&[(key, value)]).unwrap().unwrap();
         assert!(config.validate().is_err(), "{key} = {value}");
@@ -144,4 +147,43 @@ fn a_daemon_that_only_reads_dumps_asks_no_host() {
     ] {
         assert_eq!(config(&text).sweeps(), sweeps, "{text}");
     }
+}
+
+#[test]
+fn the_service_has_a_did_or_nothing_starts() {
+    let did = |text: &str| {
+        let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.validate().map_err(|error| error.to_string())?;
+        config.http.service_did().map(|did| did.to_string()).map_err(|error| error.to_string())
+    };
+    for (http, said) in [
+        ("", "did:web:127.0.0.1%3A8484"),
+        ("public_url = \"https://Guestlist.example\"", "did:web:guestlist.example"),
+        ("public_url = \"https://guestlist.example:443/path\"", "did:web:guestlist.example"),
+        ("public_url = \"https://guestlist.example:8443\"", "did:web:guestlist.example%3A8443"),
+        ("service_did = \"did:web:other.example\"", "did:web:other.example"),
+        ("service_did = \"did:plc:cccccccccccccccccccccccc\"", "did:plc:cccccccccccccccccccccccc"),
+        // Where nothing follows from the URL, one can be written.
+        ("public_url = \"http://[::1]:8484\"\nservice_did = \"did:web:a.example\"", "did:web:a.example"),
+    ] {
+        assert_eq!(did(&format!("[http]\n{http}\n")).as_deref(), Ok(said), "{http}");
+    }
+    for (http, said) in [
+        ("public_url = \"guestlist\"", "http.service_did"),
+        ("public_url = \"\"", "http.service_did"),
+        ("public_url = \"http://[::1]:8484\"", "http.service_did"),
+        ("public_url = \"https://me:hunter2@guestlist.example\"", "http.service_did"),
+        ("service_did = \"guestlist.example\"", "DID"),
+        ("service_did = \"did:web:guestlist.example#guestlist\"", "DID"),
+        ("service_did = \"did:web:guestlist.example:path\"", "did:plc"),
+        ("service_did = \"did:key:zQ3sh\"", "did:plc"),
+    ] {
+        let error = did(&format!("[http]\n{http}\n")).unwrap_err();
+        assert!(error.contains(said) && !error.contains("hunter2"), "{http}: {error}");
+    }
+    // Whoever looks at the configuration sees whom tokens must name.
+    let shown = Config::default().effective().unwrap().to_toml();
+    assert!(shown.contains("service_did = \"did:web:127.0.0.1%3A8484\""), "{shown}");
+    let from_environment = with(&[("HTTP__SERVICE_DID", "did:web:a.example")]).unwrap().unwrap();
+    assert_eq!(from_environment.http.service_did().unwrap().as_str(), "did:web:a.example");
 }

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
+use axum::extract::{self, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,12 +18,15 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use super::cursor;
+use super::door::{Visitor, private};
 use super::error::{ApiError, Failure};
 use super::memo::Memo;
 use super::names::{Asker, Found, Names};
+use super::pace::Pace;
 use super::params::Params;
 use super::{POSITION, Service};
-use crate::syntax::Handle;
+use crate::spaces::command::Command;
+use crate::syntax::{Did, Handle};
 use crate::tables::keys::MetaKey;
 use crate::tables::number;
 use crate::tables::view::{Rows, RowsError};
@@ -40,12 +43,21 @@ pub(super) struct Shared {
     /// A permit is held until the work ends, which is later than the answer when the client was turned away.
     permits: Arc<Semaphore>,
     asker: Asker,
+    pace: Pace,
 }
 
 impl Shared {
     pub(super) fn new(service: Service) -> Self {
         let permits = Arc::new(Semaphore::new(service.limits.concurrent_queries_max));
-        Self { permits, asker: Asker::new(), service }
+        Self { permits, asker: Asker::new(), pace: Pace::new(&service.limits.rates), service }
+    }
+
+    pub(super) fn service(&self) -> &Service {
+        &self.service
+    }
+
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// A short hash of what answers depend on beside rows and time: the version, the public URL, and handles.
@@ -64,6 +76,8 @@ impl Shared {
 pub(super) struct Call<'a> {
     /// The NSID that was called.
     pub(super) method: &'static str,
+    /// Who calls, where the method takes a service token.
+    pub(super) caller: Option<&'a Did>,
     /// What was asked.
     pub(super) params: &'a Params,
     /// The store as of one moment.
@@ -74,6 +88,13 @@ pub(super) struct Call<'a> {
     pub(super) service: &'a Service,
     /// The time of the call, in microseconds since the epoch.
     pub(super) now: i64,
+}
+
+impl Call<'_> {
+    /// Who calls a method that takes a service token.
+    pub(super) fn caller(&self) -> Result<&Did, ApiError> {
+        self.caller.ok_or(ApiError::Internal)
+    }
 }
 
 /// A query: a function of a call.
@@ -96,10 +117,36 @@ pub(super) fn query<A: Serialize + 'static>(
 ) -> Router<Arc<Shared>> {
     let handler = move |State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery, headers: HeaderMap| {
         let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
-        let request = Request { method, depends, raw, known: known.map(str::to_owned) };
+        let request = Request { method, depends, raw, known: known.map(str::to_owned), caller: None };
         answer(shared, request, run)
     };
     Router::new().route(&format!("/xrpc/{method}"), get(handler))
+}
+
+/// The route of a query that takes a service token. Its answers are for the caller alone, and so are not remembered.
+pub(super) fn private_query<A: Serialize + 'static>(
+    method: &'static str,
+    run: Run<A>,
+) -> Router<Arc<Shared>> {
+    let handler = move |State(shared): State<Arc<Shared>>, request: extract::Request| async move {
+        let answered = answer_caller(shared, method, request, run).await;
+        private(answered.unwrap_or_else(ApiError::into_response))
+    };
+    Router::new().route(&format!("/xrpc/{method}"), get(handler))
+}
+
+async fn answer_caller<A: Serialize + 'static>(
+    shared: Arc<Shared>,
+    method: &'static str,
+    request: extract::Request,
+    run: Run<A>,
+) -> Result<Response, ApiError> {
+    let (parts, _) = request.into_parts();
+    let visitor = Visitor::at(&shared, &parts, method).await?;
+    visitor.ask(&shared, Command::Admit).await?;
+    let (raw, caller) = (parts.uri.query().map(str::to_owned), Some(visitor.did().clone()));
+    let request = Request { method, depends: Depends::OnTime, raw, known: None, caller };
+    Ok(answer(shared, request, run).await)
 }
 
 /// A request for a query.
@@ -109,6 +156,8 @@ struct Request {
     raw: Option<String>,
     /// The entity tags that the client has answers for.
     known: Option<String>,
+    /// Who calls, where the method takes a service token.
+    caller: Option<Did>,
 }
 
 async fn answer<A: Serialize + 'static>(shared: Arc<Shared>, request: Request, run: Run<A>) -> Response {
@@ -185,7 +234,8 @@ fn compute<A: Serialize>(
     } else {
         let names = Names::new(&service.identities, found);
         let outcome = Params::parse(request.raw.as_deref()).map_err(Failure::from).and_then(|params| {
-            run(&Call { method, params: &params, rows: &rows, names: &names, service, now })
+            let caller = request.caller.as_ref();
+            run(&Call { method, caller, params: &params, rows: &rows, names: &names, service, now })
         });
         let missing = names.missing();
         if !missing.is_empty() {
@@ -223,7 +273,7 @@ fn causes(error: &dyn Error) -> String {
         .join(": ")
 }
 
-fn json(status: StatusCode, answer: &impl Serialize) -> Response {
+pub(super) fn json(status: StatusCode, answer: &impl Serialize) -> Response {
     let body = serde_json::to_vec(answer).expect("an answer of strings and numbers serialises");
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -14,11 +14,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::codec::service_token::TokenFault;
 use crate::store::StoreError;
 use crate::tables::view::RowsError;
 
 /// Seconds after which a client that was turned away may try again: a query takes far less.
-const RETRY_AFTER_SECONDS: &str = "1";
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// The same where others have to answer first, who are left alone for some seconds when they fail.
+const RETRY_RESOLVING_AFTER_SECONDS: u64 = 5;
 
 /// The methods whose errors carry their message under a second name too (CONTRACT §4.1).
 const CALENDAR_PATH: &str = "/xrpc/community.lexicon.calendar.";
@@ -29,8 +33,21 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 /// Where the status is in the first line of an answer.
 const STATUS_IN_LINE: std::ops::Range<usize> = 9..12;
 
-/// An error that a client can see.
+/// Why a caller is not known. Nothing of what they sent is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unauthorized {
+    #[error("MissingJwt: the header Authorization is missing: Bearer and a service token for this method")]
+    Missing,
+    #[error("BadJwt: the header Authorization is given more than once")]
+    Repeated,
+    #[error("BadJwt: the header Authorization must be Bearer and a service token")]
+    Scheme,
+    #[error("{name}: {0}", name = .0.name())]
+    Token(TokenFault),
+}
+
+/// An error that a client can see.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ApiError {
     #[error("the query string is not percent-encoded UTF-8")]
     BadQueryString,
@@ -44,6 +61,42 @@ pub(super) enum ApiError {
     UnresolvedHandle { name: &'static str },
     #[error("the parameter `cursor` is not one that this query gave")]
     BadCursor,
+    #[error("the body must be JSON, and say so: content-type: application/json")]
+    NotJson,
+    #[error(
+        "the body has a number with a fraction, or beyond 64 bits, or a `$link` or `$bytes` that is none"
+    )]
+    NotData,
+    #[error("the input's `{path}` breaks the lexicon's rule `{rule}`")]
+    BadInput { path: Box<str>, rule: Box<str> },
+    #[error("the input's `{path}` must be {expected}")]
+    BadField { path: Box<str>, expected: &'static str },
+    #[error("the invite would end before it begins")]
+    AlreadyExpired,
+    #[error("a space of this type is there when its record is: publish or delete that")]
+    IsRecords,
+    #[error("the owner is always in the space")]
+    IsOwner,
+    #[error("there is a space with this type and key already")]
+    SpaceExists,
+    #[error("there are as many as there may be")]
+    Quota,
+    #[error("the invite is not valid")]
+    InvalidInvite,
+    #[error("this is for the owner of the space")]
+    NotTheOwner,
+    #[error("this is for members of the space")]
+    NotAMember,
+    #[error("the caller's account is not active")]
+    InactiveAccount,
+    #[error("there is no such space here")]
+    SpaceNotFound,
+    #[error("the space has no such invite")]
+    InviteNotFound,
+    #[error("too many calls: try again later")]
+    TooOften { seconds: u64 },
+    #[error("the body of the request did not come in time")]
+    BodyTooSlow,
     #[error("there is no such round here")]
     RoundNotFound,
     #[error("there is no such event here")]
@@ -62,10 +115,14 @@ pub(super) enum ApiError {
     HeadersTooLarge,
     #[error("the body of the request is too large")]
     BodyTooLarge,
-    #[error("too many queries at once: try again in a moment")]
+    #[error("too much is asked at once: try again in a moment")]
     Busy,
-    #[error("the query took too long: try again in a moment")]
+    #[error("it took too long: try again in a moment")]
     TooSlow,
+    #[error(transparent)]
+    Unauthorized(Unauthorized),
+    #[error("the account of the token cannot be looked up at the moment: try again later")]
+    Unresolvable,
     #[error("the request is not understood")]
     Malformed,
     #[error("something went wrong here, and was written down")]
@@ -73,7 +130,7 @@ pub(super) enum ApiError {
 }
 
 impl ApiError {
-    fn name(self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             ApiError::BadQueryString
             | ApiError::MissingParameter { .. }
@@ -81,22 +138,39 @@ impl ApiError {
             | ApiError::BadParameter { .. }
             | ApiError::UnresolvedHandle { .. }
             | ApiError::BadCursor
+            | ApiError::NotJson
+            | ApiError::NotData
+            | ApiError::BadInput { .. }
+            | ApiError::BadField { .. }
+            | ApiError::AlreadyExpired
+            | ApiError::IsRecords
+            | ApiError::IsOwner
             | ApiError::Malformed => "InvalidRequest",
+            ApiError::SpaceExists => "AlreadyExists",
+            ApiError::Quota => "QuotaExceeded",
+            ApiError::InvalidInvite => "InvalidInvite",
+            ApiError::NotTheOwner | ApiError::NotAMember | ApiError::InactiveAccount => "Forbidden",
+            ApiError::TooOften { .. } => "RateLimitExceeded",
+            ApiError::BodyTooSlow => "RequestTimeout",
             ApiError::RoundNotFound => "RoundNotFound",
             // The reference's own spelling.
             ApiError::EventNotFound => "not_found",
             ApiError::UnknownMethod => "MethodNotImplemented",
             ApiError::WrongMethod => "MethodNotAllowed",
-            ApiError::NotFound | ApiError::RsvpNotFound => "NotFound",
+            ApiError::NotFound
+            | ApiError::RsvpNotFound
+            | ApiError::SpaceNotFound
+            | ApiError::InviteNotFound => "NotFound",
             ApiError::UriTooLong => "UriTooLong",
             ApiError::HeadersTooLarge => "HeadersTooLarge",
             ApiError::BodyTooLarge => "PayloadTooLarge",
-            ApiError::Busy | ApiError::TooSlow => "NotEnoughResources",
+            ApiError::Busy | ApiError::TooSlow | ApiError::Unresolvable => "NotEnoughResources",
+            ApiError::Unauthorized(_) => "AuthRequired",
             ApiError::Internal => "InternalServerError",
         }
     }
 
-    fn status(self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         match self {
             ApiError::BadQueryString
             | ApiError::MissingParameter { .. }
@@ -104,18 +178,54 @@ impl ApiError {
             | ApiError::BadParameter { .. }
             | ApiError::UnresolvedHandle { .. }
             | ApiError::BadCursor
+            | ApiError::NotJson
+            | ApiError::NotData
+            | ApiError::BadInput { .. }
+            | ApiError::BadField { .. }
+            | ApiError::AlreadyExpired
+            | ApiError::IsRecords
+            | ApiError::IsOwner
+            | ApiError::InvalidInvite
             | ApiError::Malformed => StatusCode::BAD_REQUEST,
+            ApiError::SpaceExists | ApiError::Quota => StatusCode::CONFLICT,
+            ApiError::NotTheOwner | ApiError::NotAMember | ApiError::InactiveAccount => StatusCode::FORBIDDEN,
+            ApiError::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
+            ApiError::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             ApiError::RoundNotFound
             | ApiError::EventNotFound
             | ApiError::RsvpNotFound
+            | ApiError::SpaceNotFound
+            | ApiError::InviteNotFound
             | ApiError::NotFound => StatusCode::NOT_FOUND,
             ApiError::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
             ApiError::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::UriTooLong => StatusCode::URI_TOO_LONG,
             ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            ApiError::Busy | ApiError::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Busy | ApiError::TooSlow | ApiError::Unresolvable => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What a client is asked to prove itself with (RFC 6750 §3).
+    fn challenge(&self) -> Option<&'static str> {
+        match self {
+            ApiError::Unauthorized(Unauthorized::Missing) => Some("Bearer"),
+            ApiError::Unauthorized(Unauthorized::Repeated | Unauthorized::Scheme) => {
+                Some("Bearer error=\"invalid_request\"")
+            }
+            ApiError::Unauthorized(Unauthorized::Token(_)) => Some("Bearer error=\"invalid_token\""),
+            _ => None,
+        }
+    }
+
+    /// Seconds after which the client may try again.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            ApiError::TooOften { seconds } => Some(*seconds),
+            ApiError::Unresolvable => Some(RETRY_RESOLVING_AFTER_SECONDS),
+            error => (error.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS),
         }
     }
 
@@ -129,6 +239,18 @@ impl ApiError {
             status if status.is_client_error() => ApiError::Malformed,
             _ => ApiError::Internal,
         }
+    }
+}
+
+impl From<Unauthorized> for ApiError {
+    fn from(error: Unauthorized) -> Self {
+        ApiError::Unauthorized(error)
+    }
+}
+
+impl From<TokenFault> for ApiError {
+    fn from(fault: TokenFault) -> Self {
+        ApiError::Unauthorized(Unauthorized::Token(fault))
     }
 }
 
@@ -187,8 +309,11 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CONTENT_LENGTH, body.len().into());
-    if error.status() == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    if let Some(challenge) = error.challenge() {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, seconds.into());
     }
     *response.body_mut() = if is_head { Body::empty() } else { body.into() };
     response

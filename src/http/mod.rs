@@ -1,28 +1,35 @@
-//! The HTTP surface: queries over the store, for programs and for people's browsers.
+//! The HTTP surface: queries over the store and procedures, for programs and for people's browsers.
 //!
 //! The map of the room: this file has the routes, `answer` runs one query on one snapshot, `names` finds out whose handles are, `params` and
 //! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `view`, `round`, `listing` and
-//! `standing` are the shapes that several methods share, `explanation` and `status` answer the command line too, and each method has a file under `query`.
+//! `standing` and `space` are the shapes that several methods share, `explanation` and `status` answer the command line too, and each method has a file under `query`
+//! or `procedure`. Who calls what takes a service token is found out by `auth`, whom the token must name by `service_did`, and they are let in by `door` as often as `pace` allows.
 //! `connections`, `patience`, `caller` and `requests` are what surrounds a request. It never
 //! writes to the store and never decides: verdicts are read from `rules`. Shapes: CONTRACT §4 and the
 //! lexicons.
 
 mod answer;
+mod auth;
 mod caller;
 mod connections;
 mod cursor;
+mod door;
 mod error;
 mod explanation;
 mod listing;
 mod memo;
 mod names;
+mod pace;
 mod page;
 mod params;
 mod patience;
+mod procedure;
 mod query;
 mod requests;
 mod round;
 mod served;
+mod service_did;
+mod space;
 mod standing;
 mod status;
 #[cfg(test)]
@@ -40,25 +47,35 @@ use axum::routing::{any, get};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::compression::{CompressionLayer, CompressionLevel};
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::identity::Resolver;
+use crate::orders::{self, Desk};
 use crate::sources::Board;
 use crate::store::Store;
+use crate::syntax::{Did, Nsid};
 
-use answer::{Depends, Shared, health, query};
+use answer::{Depends, Shared, health, private_query, query};
 pub use caller::Addresses;
 use caller::REQUEST_ID;
 pub use connections::serve;
 use error::{ApiError, render};
 pub use explanation::{Explanation, explain};
+pub use pace::Rates;
+use procedure::{
+    add_member, create_invite, create_space, delete_space, leave_space, procedure, redeem, remove_member,
+    revoke,
+};
 use query::{
-    get_event, get_invite_graph, get_round, get_rsvp, get_standing, get_standings, get_status,
-    list_actor_rounds, list_event_rsvps, list_invitations, list_participants, list_quarantine, list_rounds,
-    list_rsvps, list_signups, list_submissions,
+    get_event, get_invite_graph, get_round, get_rsvp, get_space, get_standing, get_standings, get_status,
+    list_actor_rounds, list_audit, list_event_rsvps, list_invitations, list_invites, list_members,
+    list_participants, list_quarantine, list_rounds, list_rsvps, list_signups, list_spaces, list_submissions,
+    whoami,
 };
 use requests::{trace, weaken};
+pub use service_did::did_web_of;
+pub use space::{AuditView, InviteView};
 pub use status::{Asked, Status, compared, status};
 pub use view::{ChainStep, LinkView};
 
@@ -79,8 +96,30 @@ pub struct Service {
     pub sources: Board,
     /// Where people see events, without a slash at the end: `https://guestlist.example`.
     pub public_url: String,
+    /// Where things are asked of the writer.
+    pub desk: Desk,
+    /// Whom a token for this service names, alone or with `#guestlist` after it.
+    pub service_did: Did,
+    /// The type of spaces that are made without one.
+    pub space_type: Nsid,
     /// How much is taken on.
     pub limits: Limits,
+}
+
+impl Service {
+    /// A service over a store to which nobody writes: it answers queries, and knows nobody.
+    pub fn reading(store: Store) -> Self {
+        Self {
+            store,
+            identities: Resolver::default(),
+            sources: Board::default(),
+            public_url: "https://guestlist.example".to_owned(),
+            desk: orders::desk().0,
+            service_did: Did::parse("did:web:guestlist.example").expect("a constant"),
+            space_type: Nsid::parse("tools.atmo.event.space").expect("a constant"),
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// How much work the service takes on at once.
@@ -92,6 +131,8 @@ pub struct Limits {
     pub concurrent_queries_max: usize,
     /// How long a client waits for a query before it hears 503.
     pub query_time_max: Duration,
+    /// How often what takes a service token may be called.
+    pub rates: Rates,
 }
 
 impl Default for Limits {
@@ -103,6 +144,7 @@ impl Default for Limits {
             concurrent_queries_max: 64,
             // The slowest query draws a graph of 10,000 rows, or walks one chain: far below this on a healthy disk.
             query_time_max: Duration::from_secs(10),
+            rates: Rates::default(),
         }
     }
 }
@@ -130,11 +172,32 @@ pub fn router(service: Service) -> Router {
         .merge(query("community.lexicon.calendar.GetEvent", Depends::OnRows, get_event::run))
         .merge(query("community.lexicon.calendar.getRSVP", Depends::OnRows, get_rsvp::run))
         .merge(query("community.lexicon.calendar.listRSVPs", Depends::OnRows, list_rsvps::run))
+        .merge(private_query("app.guestlist.listAudit", list_audit::run))
+        .merge(spaces())
+        .route("/.well-known/did.json", get(service_did::document))
         .route("/lexicons/{nsid}", get(served::lexicon))
         .route("/xrpc/_health", get(health))
         .route("/xrpc/{method}", any(async || ApiError::UnknownMethod))
         .fallback(async || ApiError::NotFound);
     surround(routes.with_state(Arc::new(Shared::new(service))), &limits)
+}
+
+/// The routes of spaces. All of them take a service token.
+fn spaces() -> Router<Arc<Shared>> {
+    Router::new()
+        .merge(private_query("rsvp.atmo.space.getSpace", get_space::run))
+        .merge(private_query("rsvp.atmo.space.invite.list", list_invites::run))
+        .merge(private_query("rsvp.atmo.space.listMembers", list_members::run))
+        .merge(private_query("rsvp.atmo.space.listSpaces", list_spaces::run))
+        .merge(private_query("rsvp.atmo.space.whoami", whoami::run))
+        .merge(procedure("rsvp.atmo.space.admin.addMember", add_member::ask, add_member::show))
+        .merge(procedure("rsvp.atmo.space.admin.createSpace", create_space::ask, create_space::show))
+        .merge(procedure("rsvp.atmo.space.admin.deleteSpace", delete_space::ask, delete_space::show))
+        .merge(procedure("rsvp.atmo.space.admin.removeMember", remove_member::ask, remove_member::show))
+        .merge(procedure("rsvp.atmo.space.invite.create", create_invite::ask, create_invite::show))
+        .merge(procedure("rsvp.atmo.space.invite.redeem", redeem::ask, redeem::show))
+        .merge(procedure("rsvp.atmo.space.invite.revoke", revoke::ask, revoke::show))
+        .merge(procedure("rsvp.atmo.space.leaveSpace", leave_space::ask, leave_space::show))
 }
 
 /// What every route has around it. The last layer is the outermost: what the inner ones refuse is put into
@@ -159,7 +222,8 @@ fn compressed() -> CompressionLayer<SizeAbove> {
 fn open_to_browsers() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers(Any)
-        .expose_headers([POSITION, header::ETAG, header::RETRY_AFTER, REQUEST_ID])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST])
+        // A star does not mean `authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([POSITION, header::ETAG, header::RETRY_AFTER, header::WWW_AUTHENTICATE, REQUEST_ID])
 }

@@ -3,14 +3,14 @@
 //! A parameter that the method does not know is ignored; one that it reads must be given at most once and
 //! be well-formed. Spec: CONTRACT §4; the encoding is that of HTML forms.
 
-use crate::syntax::{AtUri, Did, Handle};
+use crate::syntax::{AtUri, Did, Handle, Nsid};
 
 use super::error::ApiError;
 use super::names::Names;
 
 /// Items of a page when the client names no number, and the most that it gets (CONTRACT §4).
 const LIMIT_DEFAULT: usize = 50;
-const LIMIT_MAX: usize = 100;
+pub(super) const LIMIT_MAX: usize = 100;
 
 /// Decoded pairs, in the order given.
 #[derive(Debug)]
@@ -57,6 +57,19 @@ impl Params {
     pub(super) fn optional_did(&self, name: &'static str) -> Result<Option<Did>, ApiError> {
         let parse = |text| Did::parse(text).map_err(|_| ApiError::BadParameter { name, expected: "a DID" });
         self.optional(name)?.map(parse).transpose()
+    }
+
+    /// An NSID that may be absent.
+    pub(super) fn optional_nsid(&self, name: &'static str) -> Result<Option<Nsid>, ApiError> {
+        let parse =
+            |text| Nsid::parse(text).map_err(|_| ApiError::BadParameter { name, expected: "an NSID" });
+        self.optional(name)?.map(parse).transpose()
+    }
+
+    /// Whether something is wanted that is not unless it is asked for.
+    pub(super) fn flag(&self, name: &'static str) -> Result<bool, ApiError> {
+        let word = self.word(name, &["true", "false"], "`true` or `false`")?;
+        Ok(word == Some("true"))
     }
 
     /// A DID, or a handle that resolves, that may be absent.
@@ -107,14 +120,19 @@ impl Params {
 
     /// How many items a page may have: any integer, brought into 1 to 100.
     pub(super) fn limit(&self) -> Result<usize, ApiError> {
+        self.limit_up_to(LIMIT_MAX)
+    }
+
+    /// The same, brought into 1 to `most`.
+    pub(super) fn limit_up_to(&self, most: usize) -> Result<usize, ApiError> {
         let Some(text) = self.optional("limit")? else { return Ok(LIMIT_DEFAULT) };
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(ApiError::BadParameter { name: "limit", expected: "an integer" });
         }
         // What remains fails to parse when it is negative or beyond any machine's integers.
-        let beyond = if digits.len() < text.len() { 1 } else { LIMIT_MAX };
-        Ok(text.parse().unwrap_or(beyond).clamp(1, LIMIT_MAX))
+        let beyond = if digits.len() < text.len() { 1 } else { most };
+        Ok(text.parse().unwrap_or(beyond).clamp(1, most))
     }
 }
 

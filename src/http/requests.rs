@@ -2,6 +2,7 @@
 //! answer is compressed.
 #![allow(clippy::disallowed_methods, reason = "a shell: it measures time")]
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -27,18 +28,25 @@ static REQUESTS: AtomicU64 = AtomicU64::new(1);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trusted(pub(super) Arc<[Addresses]>);
 
+/// Whom a request is from, for the handlers behind [`trace`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client(pub(super) IpAddr);
+
 fn new_id() -> HeaderValue {
     let id = format!("{}-{:x}", *PROCESS, REQUESTS.fetch_add(1, Ordering::Relaxed));
     HeaderValue::try_from(id).expect("hexadecimal digits")
 }
 
 /// Gives a request an id and a line in the log, and its answer the same id.
-pub(super) async fn trace(request: Request, next: Next) -> Response {
+pub(super) async fn trace(mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let peer = request.extensions().get::<Peer>().copied();
     let trusted = request.extensions().get::<Trusted>().cloned().unwrap_or_default();
     let client = peer.map(|peer| peer.client(request.headers(), &trusted.0));
     let id = peer.and_then(|peer| peer.request_id(request.headers())).unwrap_or_else(new_id);
+    if let Some(client) = client {
+        request.extensions_mut().insert(Client(client));
+    }
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
     tracing::info!(

@@ -3,6 +3,7 @@
 //! Every answer with status 200 is checked against the lexicon of its method on the way.
 
 mod actor_rounds;
+mod auth;
 mod errors;
 mod events;
 mod explanations;
@@ -11,12 +12,15 @@ mod graph;
 mod invitations;
 mod manners;
 mod names;
+mod office;
 mod parameters;
 mod participants;
+mod procedures;
 mod quarantine;
 mod rounds;
 mod rsvps;
 mod signups;
+mod spaces;
 mod standing;
 mod status;
 mod submissions;

@@ -23,6 +23,13 @@ pub struct Rate {
     pub each: Duration,
 }
 
+impl Rate {
+    /// So many in a time, all of them at once if need be.
+    pub fn of(count: u32, time: Duration) -> Self {
+        Self { burst: count, each: time.checked_div(count).unwrap_or(time) }
+    }
+}
+
 /// What was spent of a rate: the moment at which nothing will be spent any more.
 #[derive(Debug)]
 pub struct Bucket {
@@ -51,6 +58,16 @@ impl Bucket {
         self.spend(1, patience)
     }
 
+    /// Takes one if there is one, and else says when there will be.
+    fn take_or_wait(&self) -> Result<(), Duration> {
+        if self.take() {
+            return Ok(());
+        }
+        let settled = *self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = settled.map_or(self.rate.each, |at| at.duration_since(Instant::now()) + self.rate.each);
+        Err(next.saturating_sub(self.rate.each * self.rate.burst))
+    }
+
     fn spend(&self, count: u32, patience: Duration) -> Option<Duration> {
         let now = Instant::now();
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,14 +87,28 @@ impl Bucket {
 }
 
 /// A bucket for each name, of a bounded number of names.
-struct Buckets<K> {
+pub struct Buckets<K> {
     rate: Rate,
     names: Cache<K, Arc<Bucket>>,
 }
 
 impl<K: Hash + Eq + Clone> Buckets<K> {
-    fn new(rate: Rate) -> Self {
+    /// Full ones, for whoever comes.
+    pub fn new(rate: Rate) -> Self {
         Self { rate, names: Cache::new(NAMES_MAX) }
+    }
+
+    /// Takes one of a name's.
+    ///
+    /// # Errors
+    /// There is none; how long until there is.
+    pub fn take(&self, name: &K) -> Result<(), Duration> {
+        self.of(name).take_or_wait()
+    }
+
+    /// Gives one back that was taken.
+    pub fn give_back(&self, name: &K) {
+        self.of(name).give_back();
     }
 
     fn of(&self, name: &K) -> Arc<Bucket> {

@@ -136,6 +136,11 @@ impl<K: Hash + Eq + Clone, V: Clone + PartialEq, E: Unknown> Cache<K, V, E> {
             .map(|failed| failed.error.clone())
     }
 
+    /// The answer that needs no look-up, if there is one.
+    pub(super) fn answered(&self, key: &K, wanted: Wanted) -> Option<Result<Known<V>, E>> {
+        self.slots.get(key)?.answer(wanted)
+    }
+
     /// What is known, or what `look_up` finds.
     pub(super) async fn get(
         &self,

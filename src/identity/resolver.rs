@@ -1,5 +1,7 @@
 //! The one who is asked: answers from files, from what is remembered, and from the network.
 
+mod vouch;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use tokio::time::Instant;
 
 use super::budget::Refreshes;
 use super::cache::{Cache, Editions, Known, Peek, Times, Wanted};
+use super::callers::Callers;
 use super::directory::Directory;
 use super::document::{Document, FormerKey};
 use super::failure::{Unproved, Unresolved, UnresolvedHandle};
@@ -32,6 +35,8 @@ pub(super) struct Asking {
     former_keys: Cache<Did, Arc<[FormerKey]>, Unresolved>,
     pub(super) handles: Cache<Handle, Did, UnresolvedHandle>,
     refreshes: Refreshes,
+    token_refreshes: Refreshes,
+    callers: Callers,
     editions: Arc<Editions>,
     pub(super) shown: Shown,
     /// Tells what this process has answered from what another has.
@@ -55,6 +60,8 @@ impl Resolver {
             former_keys: Cache::new(entries_max, times, Arc::clone(&editions)),
             handles: Cache::new(entries_max, times, Arc::clone(&editions)),
             refreshes: Refreshes::new(&settings.limits.refreshes),
+            token_refreshes: Refreshes::new(&settings.limits.token_refreshes),
+            callers: Callers::new(&settings),
             lookups: Lookups::new(&settings, network),
             editions,
             shown,

@@ -52,6 +52,15 @@ pub struct Limits {
     pub handles: Bounds,
     /// Look-ups because a signature failed.
     pub refreshes: RefreshRates,
+    /// Look-ups because the signature of a service token failed, in the name of whomever it names. Apart from those of
+    /// commits, which anybody could use up with tokens.
+    pub token_refreshes: RefreshRates,
+    /// Look-ups in the directory for callers.
+    pub callers_plc: Bounds,
+    /// Look-ups at hosts of `did:web` for callers.
+    pub callers_hosts: Bounds,
+    /// How often an account is looked up because somebody calls in its name, in the directory and at hosts each.
+    pub callers_rate: Rate,
     /// How often an account is looked up only because somebody is shown it.
     pub shown_rate: Rate,
 }
@@ -60,14 +69,22 @@ impl Default for Limits {
     fn default() -> Self {
         // A stranger's host gets two at once: it may be small, and it may be slow on purpose.
         let strangers = Bounds { at_once: 16, at_once_per_host: 2, waiting: 256 };
+        // With what is looked up for lists and for clients fewer than the gates let in: accounts whose commits wait always
+        // have turns.
+        let callers = Bounds { at_once: 4, at_once_per_host: 4, waiting: 32 };
         Self {
             entries_max: 100_000,
-            plc: Bounds { at_once: 16, at_once_per_host: 16, waiting: 256 },
+            plc: Bounds { at_once: 20, at_once_per_host: 20, waiting: 256 },
             // The public directory serves everybody; who needs more runs a replica.
             plc_rate: Rate { burst: 200, each: Duration::from_millis(20) },
-            hosts: strangers,
+            hosts: Bounds { at_once: 20, ..strangers },
             handles: strangers,
             refreshes: RefreshRates::default(),
+            token_refreshes: RefreshRates::default(),
+            callers_plc: callers,
+            callers_hosts: Bounds { at_once_per_host: 2, ..callers },
+            // As people come that nobody knows yet, and with all the others well within what the directory is asked.
+            callers_rate: Rate { burst: 50, each: Duration::from_millis(200) },
             shown_rate: Rate { burst: 100, each: Duration::from_millis(50) },
         }
     }

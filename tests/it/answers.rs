@@ -7,10 +7,9 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use guestlist::codec::json::to_ipld;
-use guestlist::http::{Limits, Service, router};
+use guestlist::http::{Service, router};
 use guestlist::identity::{Directory, Resolver};
 use guestlist::records::lexicon::LEXICONS;
-use guestlist::sources::Board;
 use guestlist::store::{IfAbsent, Store};
 use serde_json::Value;
 use tempfile::tempdir;
@@ -25,13 +24,9 @@ struct Client(Router);
 
 impl Client {
     fn of(dir: &Path, identities: &str) -> Self {
-        let service = Service {
-            store: Store::open(dir, CACHE_BYTES, IfAbsent::Fail).unwrap(),
-            identities: Resolver::offline(Directory::load(&[recording(identities)]).unwrap()),
-            sources: Board::default(),
-            public_url: "https://guestlist.example".to_owned(),
-            limits: Limits::default(),
-        };
+        let store = Store::open(dir, CACHE_BYTES, IfAbsent::Fail).unwrap();
+        let identities = Resolver::offline(Directory::load(&[recording(identities)]).unwrap());
+        let service = Service { identities, ..Service::reading(store) };
         Self(router(service))
     }
 

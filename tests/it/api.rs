@@ -4,6 +4,8 @@
 
 mod page;
 
+pub(crate) use page::needs_token;
+
 use std::path::Path;
 
 use guestlist::records::lexicon::documents;
@@ -23,24 +25,30 @@ fn the_page_about_the_api_is_what_the_lexicons_say() {
 }
 
 #[test]
-fn every_method_every_parameter_and_every_error_is_on_the_page() {
+fn every_method_every_field_and_every_error_is_on_the_page() {
     let page = page::page(&documents());
     let mut methods = 0;
     for (id, document) in documents() {
         let main = &document["defs"]["main"];
-        if main["type"] != "query" {
+        if !page::is_method(main) {
             continue;
         }
         methods += 1;
         let (_, section) =
             page.split_once(&format!("\n## `{id}`\n")).unwrap_or_else(|| panic!("{id} is missing"));
         let section = section.split("\n## ").next().unwrap();
-        for name in main["parameters"]["properties"].as_object().unwrap().keys() {
-            assert!(section.contains(&format!("| `{name}` |")), "{id}: {name}");
+        let [parameters, input, output] =
+            [&main["parameters"], &main["input"]["schema"], &main["output"]["schema"]];
+        for fields in [parameters, input, output] {
+            for name in fields["properties"].as_object().into_iter().flat_map(|fields| fields.keys()) {
+                assert!(section.contains(&format!("| `{name}` |")), "{id}: {name}");
+            }
         }
+        assert_eq!(section.contains("\nA procedure"), main["type"] == "procedure", "{id}");
+        assert_eq!(section.to_lowercase().contains("with a service token.\n"), needs_token(&id), "{id}");
         for error in main["errors"].as_array().into_iter().flatten() {
             assert!(section.contains(&format!("`{}`", error["name"].as_str().unwrap())), "{id}: {error}");
         }
     }
-    assert!(methods > 15, "{methods}");
+    assert!(methods > 30, "{methods}");
 }

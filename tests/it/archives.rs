@@ -263,3 +263,31 @@ fn commands_beside_a_daemon_under_load_say_what_they_say_alone() {
     assert!(socket.exists());
     assert_eq!(digest(&data), alone["digest"].as_str().unwrap());
 }
+
+#[test]
+fn records_may_come_before_the_accounts_that_they_hang_on() {
+    let dir = tempdir().unwrap();
+    let gone = dir.path().join("gone.jsonl");
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    let dumps = [recording("small-pds1.frames"), recording("small-pds0.frames")];
+    replay(&first, &dumps, &[]);
+    // Of those who wrote something, every second one leaves.
+    let records = succeed(&[&"export", &"--records", &"--data-dir", &first]);
+    let authors: std::collections::BTreeSet<_> =
+        records.lines().filter_map(|line| line.strip_prefix("{\"uri\":\"at://")?.split('/').next()).collect();
+    let leave = |did: &&str| {
+        format!(
+            "{{\"did\":\"{did}\",\"time_us\":9,\"kind\":\"account\",\"account\":{{\"active\":false,\"time\":\"2036-05-01T12:00:00Z\"}}}}\n"
+        )
+    };
+    std::fs::write(&gone, authors.iter().step_by(2).map(leave).collect::<String>()).unwrap();
+    replay(&first, &[gone], &[]);
+    let file = dir.path().join("backwards.jsonl");
+    let records = succeed(&[&"export", &"--records", &"--data-dir", &first]);
+    assert!(records.contains("\"state\":\"inactive\""));
+    std::fs::write(&file, records.lines().rev().collect::<Vec<_>>().join("\n")).unwrap();
+    succeed(&[&"import", &"--data-dir", &second, &file]);
+    assert_eq!(digest(&second), digest(&first));
+    check(&second);
+    assert_eq!(succeed(&[&"export", &"--records", &"--data-dir", &second]), records);
+}

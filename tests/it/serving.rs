@@ -143,6 +143,47 @@ fn serves_what_it_replayed_and_stops_when_it_is_told() {
 }
 
 #[test]
+fn a_hundred_megabytes_in_a_header_take_no_memory() {
+    let dir = tempdir().unwrap();
+    let daemon = start(dir.path());
+    let (status, _, document) = get(&daemon.address, "/.well-known/did.json");
+    assert_eq!((status, &document["id"]), (200, &"did:web:127.0.0.1%3A8484".into()), "{document}");
+    let memory_kb = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.process.id())).unwrap();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        most.trim().trim_end_matches(" kB").parse::<usize>().unwrap()
+    };
+    let before = memory_kb();
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let address = daemon.address.clone();
+            std::thread::spawn(move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.set_write_timeout(Some(PATIENCE)).unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                let head = "POST /xrpc/a.b.c HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ";
+                stream.write_all(head.as_bytes()).unwrap();
+                let junk = vec![b'a'; 1 << 20];
+                let written = (0..100).take_while(|_| stream.write_all(&junk).is_ok()).count();
+                let mut answer = Vec::new();
+                let _ = stream.read_to_end(&mut answer);
+                (written, String::from_utf8(answer).unwrap())
+            })
+        })
+        .collect();
+    for client in clients {
+        let (written, answer) = client.join().unwrap();
+        // Who goes on writing may not hear why.
+        assert!(
+            written < 40 && (answer.is_empty() || answer.starts_with("HTTP/1.1 431 ")),
+            "{written} {answer}"
+        );
+    }
+    assert!(memory_kb() < before + 16_000, "{before} kB, then {} kB", memory_kb());
+    assert_eq!(get(&daemon.address, STANDING).0, 200);
+}
+
+#[test]
 fn answers_the_same_after_a_kill_and_a_restart() {
     let dir = tempdir().unwrap();
     let mut daemon = start(dir.path());

@@ -22,8 +22,10 @@ const USAGE: i32 = 64;
 const CONFIG: i32 = 78;
 
 /// The commands that there are.
-const COMMANDS: [&str; 10] =
-    ["serve", "replay", "backfill", "digest", "check", "export", "import", "explain", "status", "config"];
+const COMMANDS: [&str; 13] = [
+    "serve", "replay", "backfill", "digest", "check", "export", "import", "explain", "status", "invites",
+    "audit", "erase", "config",
+];
 
 /// Longer than any command here takes, so that one that hangs is a failure and not a stopped run.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -66,7 +68,12 @@ fn wrong_usage_is_64_and_says_what_is_wrong() {
     refused(&["config", "surplus"], USAGE, &["surplus"]);
     refused(&["status", "somebody.example"], USAGE, &["somebody.example", "DID"]);
     refused(&["status", "did:plc:a", "did:plc:b"], USAGE, &["did:plc:b"]);
-    for command in ["digest", "check", "export"] {
+    refused(&["export", "--records", "--procedures"], USAGE, &["--records", "--procedures"]);
+    refused(&["invites"], USAGE, &["list", "revoke", "pause", "resume"]);
+    refused(&["invites", "list"], USAGE, &["SPACE"]);
+    refused(&["invites", "revoke", "at://did:plc:a/a.b.c/self"], USAGE, &["HASH"]);
+    refused(&["erase"], USAGE, &["DID"]);
+    for command in ["digest", "check", "export", "audit"] {
         refused(&[command, "surplus"], USAGE, &["surplus"]);
         refused(&[command, "--config", "x"], USAGE, &["--config"]);
     }
@@ -104,7 +111,13 @@ fn every_command_explains_itself() {
     says(&["replay", "--help"], &replay);
     says(&["digest", "--help"], &["--data-dir"]);
     says(&["check", "--help"], &["--data-dir"]);
-    says(&["export", "--help"], &["--data-dir", "--verdicts"]);
+    says(&["export", "--help"], &["--data-dir", "--verdicts", "--records", "--procedures"]);
+    for action in ["list", "revoke", "pause", "resume"] {
+        says(&["invites", action, "--help"], &["Usage: guestlist invites", "--data-dir", "SPACE"]);
+    }
+    says(&["invites", "list", "--help"], &["--json", "used up", "not live"]);
+    says(&["audit", "--help"], &["--data-dir", "--space", "--did", "--json", "--limit", "100"]);
+    says(&["erase", "--help"], &["--data-dir", "--yes", "DID", "Not erased", "still counts"]);
     says(&["serve", "--help"], &["--config"]);
     says(&["import", "--help"], &["--data-dir", "FILE"]);
     says(&["explain", "--help"], &["--data-dir", "--json", "AT-URI"]);
@@ -264,7 +277,7 @@ fn a_store_that_is_not_there_is_1_and_not_made() {
     let absent = dir.path().join("absent");
     let empty = dir.path().join("empty");
     fs::create_dir(&empty).unwrap();
-    for command in ["digest", "check", "export", "status"] {
+    for command in ["digest", "check", "export", "status", "audit"] {
         for data_dir in [&absent, &empty] {
             let words = [data_dir.to_str().unwrap(), "replay"];
             assert_refused(guestlist().args([command, "--data-dir"]).arg(data_dir), FAILED, &words);
@@ -284,7 +297,7 @@ fn a_store_that_is_in_use_is_1_and_named() {
     let dir = tempdir().unwrap();
     let store = Store::open(dir.path(), 1 << 20, IfAbsent::Create).unwrap();
     let words = [dir.path().to_str().unwrap(), "in use", &std::process::id().to_string()];
-    for command in ["digest", "check", "export", "status"] {
+    for command in ["digest", "check", "export", "status", "audit"] {
         assert_refused(guestlist().args([command, "--data-dir"]).arg(dir.path()), FAILED, &words);
     }
     let mut replay = guestlist();

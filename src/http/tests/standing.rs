@@ -227,7 +227,8 @@ fn standings(world: &World, round: &Value, actors: &[String]) -> (Vec<Value>, us
     let found = Found::new();
     let names = Names::new(&world.service.identities, &found);
     let service = &world.service;
-    let call = Call { method: "", params: &params, rows: &rows, names: &names, service, now: 0 };
+    let call =
+        Call { method: "", caller: None, params: &params, rows: &rows, names: &names, service, now: 0 };
     let answer = serde_json::to_value(get_standings::run(&call).unwrap()).unwrap();
     (answer["standings"].as_array().unwrap().clone(), rows.looks.get())
 }

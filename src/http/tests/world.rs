@@ -9,7 +9,7 @@ use tower::ServiceExt;
 
 use crate::codec::event::{self, Block, Commit, Event, Op, Origin, Write};
 use crate::codec::json::{encode_dag_cbor, to_ipld};
-use crate::http::{Limits, Service, router};
+use crate::http::{Service, router};
 use crate::identity::{Directory, Resolver};
 use crate::records::Kind;
 use crate::records::lexicon::LEXICONS;
@@ -60,13 +60,7 @@ impl World {
     pub(super) fn over(store: Store) -> Self {
         let sources = Board::default();
         sources.complete();
-        let service = Service {
-            store,
-            identities: Resolver::default(),
-            sources,
-            public_url: "https://guestlist.example".to_owned(),
-            limits: Limits::default(),
-        };
+        let service = Service { sources, ..Service::reading(store) };
         Self { service, events: 0 }
     }
 
@@ -199,12 +193,7 @@ impl World {
 
     /// Calls a query with pairs, which are escaped here.
     pub(super) async fn ask(&self, method: &str, params: Pairs<'_>) -> Answer {
-        let pair = |(name, value): &(&str, &str)| {
-            let escaped: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
-            format!("{name}={escaped}")
-        };
-        let query = params.iter().map(pair).collect::<Vec<_>>().join("&");
-        let answer = self.send(Method::GET, &format!("/xrpc/{method}?{query}")).await;
+        let answer = self.send(Method::GET, &format!("/xrpc/{method}?{}", query_of(params))).await;
         if answer.status == StatusCode::OK {
             answer.assert_follows(method);
         }
@@ -233,6 +222,15 @@ impl World {
             }
         }
     }
+}
+
+/// The query string of pairs, which are escaped here.
+pub(super) fn query_of(params: Pairs<'_>) -> String {
+    let pair = |(name, value): &(&str, &str)| {
+        let escaped: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        format!("{name}={escaped}")
+    };
+    params.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 /// Sends one request to a router.

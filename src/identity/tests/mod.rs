@@ -6,6 +6,7 @@ mod floods;
 mod handles;
 mod stub;
 mod system;
+mod tokens;
 
 use std::fs;
 use std::sync::{Arc, OnceLock};

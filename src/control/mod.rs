@@ -1,13 +1,15 @@
 //! Questions to a store, answered by whoever holds it.
 //!
-//! A command that only reads is a question. Alone it is answered from the directory; beside a daemon it goes
-//! through `control.sock` in the data directory, which only its owner can reach, and is answered by the same
-//! code. One JSON line asks; the answer is lines, each after a mark: a space for output, `.` for the end, `!` for an
-//! error.
+//! A command that only reads, or changes something of a space, is a question. Alone it is answered from the directory;
+//! beside a daemon it goes through `control.sock` in the data directory, which only its owner can reach, and is answered
+//! by the same code. One JSON line asks; the answer is lines, each after a mark: a space for output, `.` for the end, `!`
+//! for an error.
 #![allow(
     clippy::disallowed_methods,
     reason = "a shell: it owns a socket, and how late a source is depends on the time"
 )]
+
+mod spaces;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -26,7 +28,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::{self, explain};
 use crate::identity::Resolver;
+use crate::orders::{self, Desk};
 use crate::sources::Board;
+use crate::spaces::command::{Answer, By, Command, Request};
+use crate::spaces::sound::Counts;
+use crate::spaces::{Bounds, lines as procedures};
 use crate::store::Store;
 use crate::syntax::{AtUri, Did};
 use crate::{archive, check, export};
@@ -54,6 +60,8 @@ pub enum Question {
     Verdicts,
     /// The stored records and accounts.
     Records,
+    /// What people did here: spaces, invites, members, the audit.
+    Procedures,
     /// Whether everything derived agrees with the stored records.
     Check,
     /// What was decided of one record.
@@ -70,6 +78,43 @@ pub enum Question {
         /// As JSON rather than for a person.
         json: bool,
     },
+    /// The invites of a space.
+    Invites {
+        /// Its URI.
+        space: String,
+        /// As JSON rather than for a person.
+        json: bool,
+    },
+    /// What was done in spaces.
+    Audit {
+        /// In which; all if none is named.
+        space: Option<String>,
+        /// By or about whom; everybody if nobody is named.
+        did: Option<String>,
+        /// How many entries at most.
+        limit: u64,
+        /// As JSON rather than for a person.
+        json: bool,
+    },
+    /// That an invite be ended.
+    Revoke {
+        /// The URI of its space.
+        space: String,
+        /// The hash of its token, or enough of its beginning.
+        invite: String,
+    },
+    /// That nobody join a space by an invite, or that they can again.
+    Pause {
+        /// Its URI.
+        space: String,
+        /// Whether it is to be paused.
+        paused: bool,
+    },
+    /// That a person's traces be erased.
+    Erase {
+        /// Whose.
+        did: String,
+    },
 }
 
 /// Who answers: the store, and what its holder knows beside it. Cheap to clone.
@@ -81,6 +126,8 @@ pub struct Holder {
     pub identities: Resolver,
     /// How the sources are doing; `None` where nobody follows them.
     pub sources: Option<Board>,
+    /// Where things are asked of the writer; `None` where there is none, and whoever holds the store writes itself.
+    pub desk: Option<Desk>,
 }
 
 /// What a question found.
@@ -116,8 +163,32 @@ impl Question {
                 }
             }
             Question::Status { did, json } => status(holder, did.as_deref(), *json, lines)?,
+            Question::Procedures => procedures::export(&store.freeze(), |line| anyhow::Ok(lines(line)?))?,
+            Question::Invites { space, json } => spaces::invites(holder, space, *json, lines)?,
+            Question::Audit { space, did, limit, json } => {
+                let asked = spaces::Asked::parse(space.as_deref(), did.as_deref(), *limit)?;
+                asked.audit(holder, *json, lines)?;
+            }
+            Question::Revoke { space, invite } => spaces::revoke(holder, space, invite, lines)?,
+            Question::Pause { space, paused } => spaces::pause(holder, space, *paused, lines)?,
+            Question::Erase { did } => spaces::erase(holder, did, lines)?,
         }
         Ok(Found::Answer)
+    }
+}
+
+impl Holder {
+    /// Has something done for the operator: by the writer, or where there is none at once.
+    fn order(&self, command: Command) -> anyhow::Result<Answer> {
+        let request = Request { by: By::Operator, command };
+        match &self.desk {
+            Some(desk) => Ok(desk.ask_and_wait(request)?),
+            // What is bounded is what people ask for.
+            None => {
+                let now = Timestamp::now().as_millisecond();
+                Ok(orders::carry_out(&self.store, &Bounds::default(), now, &request)?)
+            }
+        }
     }
 }
 
@@ -143,7 +214,11 @@ fn check_store(store: &Store, lines: Lines<'_>) -> anyhow::Result<Found> {
     let report = check::check(store, |_| {})?;
     report.differences.iter().try_for_each(|difference| lines(difference))?;
     let (records, accounts, differences) = (report.records, report.accounts, report.differences.len());
-    lines(&format!("{records} records, {accounts} accounts, {differences} differences"))?;
+    let Counts { spaces, invites, redemptions, members, entries } = report.procedures;
+    lines(&format!(
+        "{records} records, {accounts} accounts; {spaces} spaces, {invites} invites, {redemptions} uses of them, \
+         {members} members, {entries} entries of the audit; {differences} differences"
+    ))?;
     Ok(if differences == 0 { Found::Answer } else { Found::Differences })
 }
 

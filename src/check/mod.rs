@@ -2,13 +2,17 @@
 //!
 //! The records and what the sources said of accounts are taken from the store; grades, indexes, standings,
 //! tallies and totals are worked out anew in memory and compared row by row. Agreement says that no order
-//! of arrival, batch or restart left a trace.
+//! of arrival, batch or restart left a trace. What people did here follows from nothing else, so of that the indexes are
+//! worked out anew, and the rest has to bear itself out (`spaces`).
+
+mod spaces;
 
 use std::collections::BTreeSet;
 
 use crate::filing;
 use crate::records::NetworkGate;
 use crate::rules::{accounts, authority};
+use crate::spaces::sound::Counts;
 use crate::store::{Store, StoreError};
 use crate::tables::keys::StandingKey;
 use crate::tables::rows::{AccountState, Standing};
@@ -28,6 +32,8 @@ pub struct Report {
     pub records: u64,
     /// Accounts that were looked at.
     pub accounts: u64,
+    /// Rows of spaces that were looked at.
+    pub procedures: Counts,
     /// What does not agree, readable by a person.
     pub differences: Vec<String>,
 }
@@ -45,7 +51,9 @@ pub fn check(store: &Store, mut progress: impl FnMut(u64)) -> Result<Report, Sto
             break;
         }
     }
+    spaces::recompute(&stored, &anew)?;
     let anew = anew.snapshot();
+    spaces::compare(&stored, &*anew, &mut report)?;
     compare::<Records>(&stored, &*anew, &mut report)?;
     compare::<Chunks>(&stored, &*anew, &mut report)?;
     compare::<Quarantine>(&stored, &*anew, &mut report)?;
