@@ -138,3 +138,46 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & CUSTOMER).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::{ApiError, Pace, Rates};
+    use crate::syntax::Did;
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    fn did(name: &str) -> Did {
+        Did::parse(&format!("did:plc:{name}")).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_is_what_a_network_gives_to_one_customer() {
+        let pace = Pace::new(&Rates { calls_per_minute_per_address: 2, ..Rates::default() });
+        let is_let = |text: &str| pace.of_address(address(text)).is_ok();
+        assert!(is_let("2001:db8:1:2::1") && is_let("2001:db8:1:2:ffff::9"));
+        assert!(!is_let("2001:db8:1:2::3"), "they are of one half");
+        assert!(is_let("2001:db8:1:3::1") && is_let("192.0.2.1") && is_let("192.0.2.2"));
+        assert!(is_let("192.0.2.1") && !is_let("192.0.2.1"));
+        // Two a minute: there is another after half of one, and they are told so.
+        assert_eq!(pace.of_address(address("192.0.2.1")), Err(ApiError::TooOften { seconds: 31 }));
+        tokio::time::advance(std::time::Duration::from_secs(30)).await;
+        assert!(is_let("192.0.2.1") && !is_let("192.0.2.1"));
+        // Without a connection, as in a test, there is no address to count.
+        assert!((0..9).all(|_| pace.of_address(None).is_ok()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_refused_a_change_because_of_others_has_spent_nothing() {
+        let rates = Rates { changes_per_hour: 1, changes_per_hour_per_address: 1, ..Rates::default() };
+        let pace = Pace::new(&rates);
+        let here = address("192.0.2.1");
+        assert!(pace.of_change(&did("ada"), here).is_ok());
+        assert!(pace.of_change(&did("bea"), here).is_err(), "the address has had its share");
+        assert!(pace.of_change(&did("bea"), address("192.0.2.2")).is_ok());
+        assert!(pace.of_change(&did("ada"), address("192.0.2.3")).is_err(), "she has had hers");
+    }
+}

@@ -122,6 +122,27 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether only the operator may give it.
+    pub(super) fn is_operators(&self) -> bool {
+        match self {
+            Command::Pause { .. }
+            | Command::Erase { .. }
+            | Command::EraseAudit { .. }
+            | Command::Retain { .. } => true,
+            Command::Admit
+            | Command::CreateSpace { .. }
+            | Command::DeleteSpace { .. }
+            | Command::AddMember { .. }
+            | Command::RemoveMember { .. }
+            | Command::Leave { .. }
+            | Command::CreateInvite { .. }
+            | Command::Redeem { .. }
+            | Command::Revoke { .. } => false,
+        }
+    }
+}
+
 /// What an invite says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InviteTerms {

@@ -73,6 +73,9 @@ pub fn apply(
         if !accounts::is_active(rows, did)? {
             return Ok(Err(Refusal::Inactive));
         }
+        if request.command.is_operators() {
+            return Ok(Err(Refusal::Forbidden));
+        }
     }
     let doing = |act| Doing { now, by, act };
     match &request.command {
@@ -95,8 +98,8 @@ pub fn apply(
         Command::Redeem { hash } => invites::redeem(rows, &doing(Act::Redeem), *hash),
         Command::Revoke { space, hash } => invites::revoke(rows, &doing(Act::Revoke), space, *hash),
         Command::Erase { did } => erase::erase(rows, &doing(Act::Erase), did),
-        Command::EraseAudit { did, from } => erase::erase_from_audit(rows, &doing(Act::Erase), did, *from),
-        Command::Retain { since } => audit::retain(rows, by, *since),
+        Command::EraseAudit { did, from } => erase::erase_from_audit(rows, did, *from),
+        Command::Retain { since } => audit::retain(rows, *since),
     }
 }
 
