@@ -178,10 +178,12 @@ pub fn again(rows: &mut Overlay<'_>, did: &Did, next: i64) -> Result<(), RowsErr
 pub fn failed(rows: &mut Overlay<'_>, did: &Did, failure: &Failure<'_>) -> Result<(), RowsError> {
     forget_touched(rows, did)?;
     let ledger = of(rows, did)?;
+    let is_needed = ledger.asking.is_some_and(|asking| asking.needed.is_some());
     let ledger = Ledger { asking: None, ..ledger };
     let Some(due) = take(rows, did, &ledger)? else {
         save(rows, did, ledger);
-        return Ok(());
+        // It was asked for nothing that is known to be missing; meanwhile something is.
+        return if is_needed { self::due(rows, did, Cause::FirstSeen, None) } else { Ok(()) };
     };
     let wait = failure.retry.saturating_mul(1 << due.attempts.min(20)).clamp(0, WAIT_MAX);
     let next = failure.at.saturating_add(wait).max(failure.not_before.unwrap_or(0)).max(0);

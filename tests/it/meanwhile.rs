@@ -285,6 +285,21 @@ impl World {
     }
 }
 
+#[test]
+fn what_was_lost_while_a_host_was_asked_for_nothing_missing_is_due_when_that_fails() {
+    let mut world = World::new();
+    world.list();
+    for step in [Move::Commit(Vec::new()), Move::Ask, Move::Look, Move::Part(0), Move::Ask] {
+        world.play(&step);
+    }
+    assert!(!world.is_due());
+    world.play(&Move::Lost(vec![(0, true)]));
+    world.play(&Move::Fail);
+    assert!(world.is_due());
+    world.ask_to_the_end();
+    assert_eq!(world.stored(), world.hosted());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
