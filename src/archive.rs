@@ -19,7 +19,8 @@ use crate::tables::keys::{MetaKey, RecordId, SourceKey};
 use crate::tables::rows::{Account, AccountState, Marks, Meta, Source, Unfinished, Witness, Word};
 use crate::tables::view::{Overlay, ReadRows, Rows, RowsError};
 use crate::tables::{
-    Accounts, Audits, Invites, Members, Metas, Records, Redemptions, Sources, Spaces, Table,
+    Accounts, Audits, Chats, Codes, Invites, Members, Metas, Records, Redemptions, Settings, Sources, Spaces,
+    Table, Tickets, Users,
 };
 
 /// Lines that are imported in one batch.
@@ -257,6 +258,11 @@ fn is_empty(rows: &dyn Rows) -> bool {
         && has_none::<Invites>(rows)
         && has_none::<Redemptions>(rows)
         && has_none::<Members>(rows)
+        && has_none::<Chats>(rows)
+        && has_none::<Codes>(rows)
+        && has_none::<Users>(rows)
+        && has_none::<Settings>(rows)
+        && has_none::<Tickets>(rows)
         && has_none::<Audits>(rows)
 }
 

@@ -14,9 +14,10 @@ use crate::tables::keys::{MetaKey, RecordId};
 use crate::tables::rows::{Meta, Record, Unfinished};
 use crate::tables::view::{Direction, Overlay, Range, ReadRows, RowsError, key_of, prefix_of};
 use crate::tables::{
-    Accounts, Answers, Audits, EventTallies, Invitations, Invited, Invites, Links, Members, Memberships,
-    Metas, NonceExpiries, Nonces, OpenInvites, Quarantine, Records, RoundTallies, Rounds, Rsvps, Signups,
-    SpaceAudits, SpaceInvites, Standings, Submissions, Table, Totals, number,
+    Accounts, Answers, Audits, Chats, EventTallies, Invitations, Invited, Invites, Links, Members,
+    Memberships, Metas, NonceExpiries, Nonces, OpenChats, OpenInvites, PersonSessions, PersonTickets,
+    Quarantine, Records, RoundTallies, Rounds, Rsvps, SessionExpiries, Sessions, Signups, SpaceAudits,
+    SpaceChats, SpaceInvites, Standings, Submissions, Table, Tickets, Totals, number,
 };
 
 /// Rows that are written in one batch.
@@ -72,9 +73,20 @@ pub fn rebuild(store: &Store, mut progress: impl FnMut(u64)) -> Result<(), Store
     wipe::<Memberships>(store)?;
     wipe::<SpaceAudits>(store)?;
     wipe::<NonceExpiries>(store)?;
+    wipe::<SpaceChats>(store)?;
+    wipe::<OpenChats>(store)?;
+    wipe::<SessionExpiries>(store)?;
+    wipe::<PersonSessions>(store)?;
+    wipe::<PersonTickets>(store)?;
     find_again::<Invites>(store, |rows, hash, invite| restore::again(rows, &Row::Invite(hash, invite)))?;
     find_again::<Members>(store, |rows, key, member| restore::again(rows, &Row::Member(key, member)))?;
     find_again::<Audits>(store, |rows, number, entry| restore::again(rows, &Row::Audit(number, entry)))?;
+    find_again::<Chats>(store, |rows, number, chat| restore::again(rows, &Row::Chat(number, chat)))?;
+    find_again::<Tickets>(store, |rows, key, ticket| restore::again(rows, &Row::Ticket(key, ticket)))?;
+    find_again::<Sessions>(store, |rows, hash, session| {
+        restore::session(rows, hash, &session);
+        Ok(())
+    })?;
     find_again::<Nonces>(store, |rows, id, expires| {
         restore::nonce(rows, id, expires);
         Ok(())

@@ -81,6 +81,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         desk: desk.clone(),
         service_did: config.http.service_did()?,
         space_type: config.invites.space_type.clone(),
+        portal: config
+            .portal
+            .enabled
+            .then(|| http::Portal { levels: config.portal.levels(), origins: config.portal.origins.clone() }),
         limits: http::Limits {
             concurrent_queries_max: config.limits.queries_at_once,
             rates: config.invites.rates(),
@@ -101,7 +105,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let feed = Feed::prepare(&config, &store, wiring, means)?;
     let mut writer = spawn_blocking({
         let indexer = Indexer::new(store.clone(), config.limits.batch_events)?;
-        let (bounds, board) = (config.invites.bounds(), board.clone());
+        let (bounds, board) = (config.invites.bounds(config.portal.levels()), board.clone());
         move || write(indexer, &deliveries, &orders, &bounds, &board)
     });
     tokio::spawn(retain(desk.clone(), config.invites.audit_days, stop.clone()));

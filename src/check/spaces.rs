@@ -7,8 +7,9 @@ use crate::spaces::{restore, sound};
 use crate::store::{Store, StoreError};
 use crate::tables::view::{self, Overlay, ReadRows, Rows, RowsError};
 use crate::tables::{
-    Audits, Invites, Members, Memberships, NonceExpiries, Nonces, OpenInvites, Redemptions, SpaceAudits,
-    SpaceInvites, Spaces, Table,
+    Audits, Chats, Invites, Members, Memberships, NonceExpiries, Nonces, OpenChats, OpenInvites,
+    PersonSessions, PersonTickets, Redemptions, SessionExpiries, Sessions, Settings, SpaceAudits, SpaceChats,
+    SpaceInvites, Spaces, Table, Tickets,
 };
 
 /// Puts every row of spaces into memory as an import would.
@@ -19,6 +20,13 @@ pub(super) fn recompute(stored: &dyn Rows, anew: &Store) -> Result<(), StoreErro
     copy::<Redemptions>(stored, anew, |rows, (key, at)| put(rows, Row::Redemption(key, at)))?;
     copy::<Members>(stored, anew, |rows, (key, member)| put(rows, Row::Member(key, member)))?;
     copy::<Audits>(stored, anew, |rows, (number, entry)| put(rows, Row::Audit(number, entry)))?;
+    copy::<Chats>(stored, anew, |rows, (number, chat)| put(rows, Row::Chat(number, chat)))?;
+    copy::<Settings>(stored, anew, |rows, (event, settings)| put(rows, Row::Settings(event, settings)))?;
+    copy::<Tickets>(stored, anew, |rows, (key, ticket)| put(rows, Row::Ticket(key, ticket)))?;
+    copy::<Sessions>(stored, anew, |rows, (hash, session)| {
+        restore::session(rows, hash, &session);
+        Ok(())
+    })?;
     copy::<Nonces>(stored, anew, |rows, (id, expires)| {
         restore::nonce(rows, id, expires);
         Ok(())
@@ -34,6 +42,12 @@ pub(super) fn compare(stored: &dyn Rows, anew: &dyn Rows, report: &mut Report) -
     compare_table::<Memberships>(stored, anew, report)?;
     compare_table::<SpaceAudits>(stored, anew, report)?;
     compare_table::<NonceExpiries>(stored, anew, report)?;
+    compare_table::<SpaceChats>(stored, anew, report)?;
+    compare_table::<OpenChats>(stored, anew, report)?;
+    compare_table::<SessionExpiries>(stored, anew, report)?;
+    compare_table::<PersonSessions>(stored, anew, report)?;
+    compare_table::<Settings>(stored, anew, report)?;
+    compare_table::<PersonTickets>(stored, anew, report)?;
     report.procedures = sound::look(stored, |what| report.differences.push(what))?;
     Ok(())
 }

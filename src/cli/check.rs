@@ -6,8 +6,9 @@ use crate::identity::Resolver;
 
 /// Recompute everything from the stored records and compare
 ///
-/// Grades, verdicts, counts and indexes are worked out anew from the records alone. Spaces, invites and members follow from
-/// no record: what finds them is worked out anew, and they have to bear each other out. Prints each difference; exits
+/// Grades, verdicts, counts and indexes are worked out anew from the records alone. What people did here (spaces, invites,
+/// members, chats, sessions, settings and tickets of events) follows from no record: what finds it is worked out anew, and
+/// it has to bear itself out. Prints each difference; exits
 /// with 1 if there is any. Works beside a running daemon.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {

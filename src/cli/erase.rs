@@ -9,9 +9,11 @@ use crate::syntax::Did;
 
 /// Erase a person's traces from what people did here
 ///
-/// Erased are: the spaces that they own, with all invites, uses and members; their memberships elsewhere; that they used
-/// an invite; and their name in the audit, with all entries about their own spaces. A use of an invite still counts, so
-/// that no more people join than it is for; nobody can tell any more whose it was.
+/// Erased are: the spaces and chats that they own, with all invites, uses and members; their memberships elsewhere; that
+/// they used an invite; how their events are set up, the tickets that they gave and those that they have; their sessions and
+/// their number in the Portal, and that they made invites of others' chats, which end; and their name in the audit, with all
+/// entries about their own spaces. A use of an invite still counts, so that no more people join than it is for; nobody can
+/// tell any more whose it was.
 ///
 /// Not erased are: the records that they published, which are theirs to delete where they published them (that removes
 /// them here too); and what they do from now on. Copies of exports, and logs, are elsewhere.

@@ -7,9 +7,10 @@ use crate::identity::Resolver;
 /// Print the derived state, the stored records, or what people did here, as JSON Lines
 ///
 /// Verdicts: one line a record, sorted by URI: its grade, and the verdict, counts or effectiveness that follow
-/// from all the others. Records: what was said of each account, then each record. Procedures: spaces, invites, uses of
-/// them, members, entries of the audit; of invites the hashes, since their tokens are kept nowhere. `import` reads the
-/// last two. Works beside a running daemon.
+/// from all the others. Records: what was said of each account, then each record. Procedures: spaces, chats, invites, uses
+/// of them, members, settings and tickets of events, entries of the audit; of invites the hashes, since their tokens are kept
+/// nowhere. The codes of chats are in it, and whoever has one can join: keep it to yourself. Nobody is logged in by it.
+/// `import` reads the last two. Works beside a running daemon.
 #[derive(Debug, clap::Args)]
 pub(super) struct Export {
     #[command(flatten)]
@@ -20,7 +21,7 @@ pub(super) struct Export {
     /// Print the accounts and the records themselves
     #[arg(long, group = "what")]
     records: bool,
-    /// Print spaces, invites, members, and who did what
+    /// Print spaces, chats, invites, members, settings and tickets of events, and who did what
     #[arg(long, group = "what")]
     procedures: bool,
 }

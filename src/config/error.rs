@@ -53,9 +53,9 @@ pub enum ConfigError {
         /// What was written.
         did: Did,
     },
-    /// Spaces of this type are there when records are, and cannot be made.
+    /// Spaces of this type are there when records or chats are, and cannot be made.
     #[error(
-        "invites.space_type is a kind of record that is indexed here, so that nobody could make such a space: {kind}"
+        "invites.space_type is a kind of record that is indexed here, or that of chats: nobody could make such a space: {kind}"
     )]
     SpaceType {
         /// What was written.

@@ -6,7 +6,9 @@ use super::{ConfigError, wide, within};
 use crate::http::Rates;
 use crate::records::Kind;
 use crate::spaces::Bounds;
+use crate::spaces::chats::Levels;
 use crate::syntax::Nsid;
+use crate::tables::portal::CHAT_TYPE;
 
 /// Spaces, their invites, and how often people may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,9 +55,9 @@ impl Default for Invites {
 }
 
 impl Invites {
-    /// How much of something there may be.
-    pub fn bounds(&self) -> Bounds {
-        Bounds { active_invites_max: self.active_max, spaces_max: self.spaces_max }
+    /// How much of something there may be, and who may do more than others.
+    pub fn bounds(&self, levels: Levels) -> Bounds {
+        Bounds { active_invites_max: self.active_max, spaces_max: self.spaces_max, levels }
     }
 
     /// How often people may ask.
@@ -73,7 +75,7 @@ impl Invites {
     /// What types cannot say.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         const RATE: std::ops::RangeInclusive<u64> = 1..=1_000_000;
-        if Kind::from_nsid(self.space_type.as_str()).is_some() {
+        if Kind::from_nsid(self.space_type.as_str()).is_some() || self.space_type.as_str() == CHAT_TYPE {
             return Err(ConfigError::SpaceType { kind: self.space_type.clone() });
         }
         // Each is looked at when another is made.

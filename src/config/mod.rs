@@ -9,6 +9,7 @@ mod env;
 mod error;
 mod identity;
 mod invites;
+mod portal;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub use backfill::Backfill;
 pub use error::ConfigError;
 pub use identity::Identity;
 pub use invites::Invites;
+pub use portal::Portal;
 pub use source::SourceConfig;
 
 /// How often a live source hands over what it has gathered.
@@ -49,6 +51,8 @@ pub struct Config {
     pub identity: Identity,
     /// Spaces, their invites, and how often people may ask.
     pub invites: Invites,
+    /// The routes of the Portal.
+    pub portal: Portal,
     /// Bounds on work.
     pub limits: Limits,
     /// Connections to live sources.
@@ -141,6 +145,7 @@ impl Default for Config {
             backfill: Backfill::default(),
             identity: Identity::default(),
             invites: Invites::default(),
+            portal: Portal::default(),
             limits: Limits::default(),
             live: Live::default(),
             store: StoreConfig::default(),

@@ -9,6 +9,8 @@ use toml::Table;
 use super::Config;
 use super::env::set;
 use crate::ingest::Sweeps;
+use crate::syntax::Did;
+use crate::tables::portal::Level;
 
 fn with(variables: &[(&str, &str)]) -> Option<Result<Config, toml::de::Error>> {
     let mut table = Table::new();
@@ -48,6 +50,8 @@ fn a_value_that_cannot_work_is_refused_before_anything_starts() {
         ("INVITES__ACTIVE_MAX", "0"),
         ("INVITES__CALLS_PER_MINUTE", "0"),
         ("INVITES__SPACE_TYPE", "community.lexicon.calendar.event"),
+        // Chats are made by the Portal.
+        ("INVITES__SPACE_TYPE", "app.guestlist.portal.chat"),
     ] {
         let config = with(&[(key, value)]).unwrap().unwrap();
         assert!(config.validate().is_err(), "{key} = {value}");
@@ -186,4 +190,63 @@ fn the_service_has_a_did_or_nothing_starts() {
     assert!(shown.contains("service_did = \"did:web:127.0.0.1%3A8484\""), "{shown}");
     let from_environment = with(&[("HTTP__SERVICE_DID", "did:web:a.example")]).unwrap().unwrap();
     assert_eq!(from_environment.http.service_did().unwrap().as_str(), "did:web:a.example");
+}
+
+#[test]
+fn the_portal_is_off_and_nobody_has_a_level_until_somebody_says_so() {
+    let portal = Config::default().portal;
+    assert!(!portal.enabled && portal.levels.is_empty() && portal.origins.is_empty());
+    let text = "[portal]\nenabled = true\norigins = [\"https://App.example:443/\", \"http://localhost:5173\"]\n\
+        [portal.levels]\n\"did:plc:cccccccccccccccccccccccc\" = \"moderator\"\n\"did:web:admin.example\" = \"admin\"\n\
+        \"did:web:owner.example\" = \"owner\"\n\"did:web:user.example\" = \"user\"\n";
+    let config: Config = toml::from_str(text).unwrap();
+    config.validate().unwrap();
+    let levels = config.portal.levels();
+    let of = |did: &str| levels.of(&Did::parse(did).unwrap());
+    let found =
+        ["did:plc:cccccccccccccccccccccccc", "did:web:admin.example", "did:web:owner.example"].map(of);
+    assert_eq!(found, [Level::Moderator, Level::Admin, Level::Owner]);
+    assert_eq!([of("did:web:user.example"), of("did:web:nobody.example")], [Level::User; 2]);
+    let origins: Vec<_> = config.portal.origins.iter().map(ToString::to_string).collect();
+    assert_eq!(origins, ["https://app.example", "http://localhost:5173"]);
+    // What is printed can be used again.
+    assert_eq!(toml::from_str::<Config>(&config.to_toml()).unwrap(), config);
+}
+
+#[test]
+fn the_portal_is_set_up_by_the_environment_too() {
+    let config = with(&[
+        ("PORTAL__ENABLED", "true"),
+        ("PORTAL__LEVELS", "{ \"did:web:admin.example\" = \"admin\" }"),
+        ("PORTAL__ORIGINS", "[\"https://app.example\"]"),
+    ]);
+    let portal = config.unwrap().unwrap().portal;
+    assert!(portal.enabled);
+    assert_eq!(portal.levels().of(&Did::parse("did:web:admin.example").unwrap()), Level::Admin);
+    assert_eq!(portal.origins.len(), 1);
+}
+
+#[test]
+fn levels_and_origins_that_are_none_are_refused() {
+    let did = "did:plc:cccccccccccccccccccccccc";
+    for (portal, said) in [
+        (format!("levels = {{ \"{did}\" = \"root\" }}"), "root"),
+        (format!("levels = {{ \"{did}\" = \"Admin\" }}"), "Admin"),
+        (format!("levels = {{ \"{did}\" = 2 }}"), "string"),
+        ("levels = { \"admin.example\" = \"admin\" }".to_owned(), "DID"),
+        (format!("levels = {{ \"{did}#atproto\" = \"admin\" }}"), "DID"),
+        (format!("levels = [\"{did}\"]"), "map"),
+        ("origins = [\"app.example\"]".to_owned(), "https://"),
+        ("origins = [\"https://app.example/page\"]".to_owned(), "path"),
+        ("origins = [\"https://me:hunter2@app.example\"]".to_owned(), "password"),
+        ("origins = [\"*\"]".to_owned(), "https://"),
+        ("origins = [\"null\"]".to_owned(), "https://"),
+        ("origins = \"https://app.example\"".to_owned(), "sequence"),
+        ("enabled = \"yes\"".to_owned(), "boolean"),
+        ("cookie = \"x\"".to_owned(), "unknown field"),
+    ] {
+        let error = toml::from_str::<Config>(&format!("[portal]\n{portal}\n")).unwrap_err();
+        let said_of_it = error.message();
+        assert!(said_of_it.contains(said) && !said_of_it.contains("hunter2"), "{portal}: {said_of_it}");
+    }
 }

@@ -214,10 +214,12 @@ fn check_store(store: &Store, lines: Lines<'_>) -> anyhow::Result<Found> {
     let report = check::check(store, |_| {})?;
     report.differences.iter().try_for_each(|difference| lines(difference))?;
     let (records, accounts, differences) = (report.records, report.accounts, report.differences.len());
-    let Counts { spaces, invites, redemptions, members, entries } = report.procedures;
+    let Counts { spaces, chats, users, invites, redemptions, members, settings, tickets, entries } =
+        report.procedures;
     lines(&format!(
         "{records} records, {accounts} accounts; {spaces} spaces, {invites} invites, {redemptions} uses of them, \
-         {members} members, {entries} entries of the audit; {differences} differences"
+         {members} members, {chats} chats, {users} users, {settings} settings and {tickets} tickets of events, \
+         {entries} entries of the audit; {differences} differences"
     ))?;
     Ok(if differences == 0 { Found::Answer } else { Found::Differences })
 }

@@ -51,7 +51,7 @@ pub(super) fn invites(holder: &Holder, space: &str, json: bool, lines: Lines<'_>
             invite.perms.name().to_owned(),
             format!("{}{most}", invite.used),
             invite.expires_at.map_or_else(|| "never".to_owned(), time),
-            state(&rows, invite, now)?.to_owned(),
+            state(&rows, *hash, invite, now)?.to_owned(),
             invite.note.as_deref().map(plain).unwrap_or_default(),
         ]);
     }
@@ -73,8 +73,8 @@ fn invites_of(rows: &dyn Rows, space: &SpaceId) -> Result<Vec<(TokenHash, Invite
 }
 
 /// What becomes of whoever tries an invite now.
-fn state(rows: &dyn Rows, invite: &Invite, now: i64) -> Result<&'static str, RowsError> {
-    Ok(match spaces::why_not(rows, invite, now)? {
+fn state(rows: &dyn Rows, hash: TokenHash, invite: &Invite, now: i64) -> Result<&'static str, RowsError> {
+    Ok(match spaces::why_not(rows, hash, invite, now)? {
         None => "active",
         Some(Finding::Exhausted) => "used up",
         Some(Finding::NotLive) => "not live",
@@ -228,7 +228,7 @@ pub(super) fn erase(holder: &Holder, did: &str, lines: Lines<'_>) -> anyhow::Res
         entries += count;
         next = left;
     }
-    lines(&format!("{rows} spaces and memberships erased"))?;
+    lines(&format!("{rows} spaces, memberships, settings, tickets and traces in the Portal erased"))?;
     Ok(lines(&format!("{entries} entries of the audit erased or made nameless"))?)
 }
 

@@ -185,25 +185,37 @@ async fn attempt<A: Serialize + 'static>(
     run: Run<A>,
 ) -> Result<Response, Vec<Handle>> {
     let method = request.method;
-    let Ok(permit) = Arc::clone(&shared.permits).try_acquire_owned() else {
-        return Ok(ApiError::Busy.into_response());
-    };
+    let (of_work, request) = (Arc::clone(shared), Arc::clone(request));
+    let work = move |now| compute(&of_work, &request, now, &found, run);
+    on_thread(shared, method, work).await.unwrap_or_else(|error| Ok(error.into_response()))
+}
+
+/// Does something that holds a snapshot, on a thread of its own, at a time in microseconds since the epoch.
+///
+/// # Errors
+/// There is no room for it now, or it takes too long or panicked.
+pub(super) async fn on_thread<T: Send + 'static>(
+    shared: &Shared,
+    method: &'static str,
+    work: impl FnOnce(i64) -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    let permit = Arc::clone(&shared.permits).try_acquire_owned().map_err(|_| ApiError::Busy)?;
     let time_max = shared.service.limits.query_time_max;
     let now = Timestamp::now().as_microsecond();
-    let (shared, request) = (Arc::clone(shared), Arc::clone(request));
+    let span = tracing::Span::current();
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        compute(&shared, &request, now, &found, run)
+        span.in_scope(|| work(now))
     });
     match tokio::time::timeout(time_max, work).await {
-        Ok(Ok(outcome)) => outcome,
+        Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => {
             tracing::error!(method, %error, "a query did not end: {error}");
-            Ok(ApiError::Internal.into_response())
+            Err(ApiError::Internal)
         }
         Err(_) => {
             tracing::warn!(method, seconds = time_max.as_secs(), "a query took too long");
-            Ok(ApiError::TooSlow.into_response())
+            Err(ApiError::TooSlow)
         }
     }
 }
@@ -256,11 +268,16 @@ fn compute<A: Serialize>(
 }
 
 fn refuse(method: &'static str, failure: Failure) -> Response {
+    told(method, failure).into_response()
+}
+
+/// What the client is told of a failure. What is ours is written down.
+pub(super) fn told(method: &'static str, failure: Failure) -> ApiError {
     match failure {
-        Failure::Client(error) => error.into_response(),
+        Failure::Client(error) => error,
         Failure::Store(error) => {
             tracing::error!(method, error = causes(&error), "a query failed");
-            ApiError::Internal.into_response()
+            ApiError::Internal
         }
     }
 }

@@ -17,14 +17,15 @@ use super::requests::Client;
 use crate::codec::service_token::TokenFault;
 use crate::orders::Unanswered;
 use crate::spaces::command::{By, Command, Done, Refusal, Request};
-use crate::syntax::Did;
+use crate::syntax::{Did, TokenHash};
 
 /// How long a client waits for the writer before it hears 503. What it asked for may be done all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A caller whose token is good, and was not used yet as far as is known.
+/// Somebody who is known: by a token that is good and was not used yet as far as is known, or by a session.
 pub(super) struct Visitor {
-    caller: Caller,
+    did: Did,
+    by: By,
     address: Option<IpAddr>,
 }
 
@@ -33,15 +34,30 @@ impl Visitor {
     pub(super) async fn at(shared: &Shared, parts: &Parts, method: &'static str) -> Result<Self, ApiError> {
         let address = parts.extensions.get::<Client>().map(|client| client.0);
         shared.pace().of_address(address)?;
-        let caller = authenticate(shared.service(), &parts.headers, method).await?;
+        let Caller { did, nonce } = authenticate(shared.service(), &parts.headers, method).await?;
+        let by = By::Caller { did: did.clone(), nonce };
+        Self { did, by, address }.counted(shared)
+    }
+
+    /// Somebody with a session. What comes from their address is counted already.
+    pub(super) fn with_session(
+        shared: &Shared,
+        address: Option<IpAddr>,
+        did: Did,
+        hash: TokenHash,
+    ) -> Result<Self, ApiError> {
+        Self { by: By::Session { did: did.clone(), hash }, did, address }.counted(shared)
+    }
+
+    fn counted(self, shared: &Shared) -> Result<Self, ApiError> {
         // A host that calls for its people has one address for all of them: one who asks too much must not use it up.
-        shared.pace().of_person(&caller.did).inspect_err(|_| shared.pace().was_known(address))?;
-        Ok(Self { caller, address })
+        shared.pace().of_person(&self.did).inspect_err(|_| shared.pace().was_known(self.address))?;
+        Ok(self)
     }
 
     /// Who it is.
     pub(super) fn did(&self) -> &Did {
-        &self.caller.did
+        &self.did
     }
 
     /// Has the writer do something for them.
@@ -54,8 +70,8 @@ impl Visitor {
         if may_fail {
             pace.may_fail(self.did())?;
         }
-        let by = By::Caller { did: self.did().clone(), nonce: self.caller.nonce };
-        let asked = shared.service().desk.ask(Request { by, command });
+        let refused = refused(&self.by, &command);
+        let asked = shared.service().desk.ask(Request { by: self.by.clone(), command });
         let answer = tokio::time::timeout(PATIENCE, asked).await;
         match answer {
             Ok(Ok(Err(Refusal::InvalidInvite))) => pace.failed(self.address)?,
@@ -63,10 +79,36 @@ impl Visitor {
             _ => {}
         }
         match answer {
-            Ok(Ok(answer)) => answer.map_err(ApiError::from),
+            Ok(Ok(answer)) => answer.map_err(refused),
             Ok(Err(Unanswered::Full)) => Err(ApiError::Busy),
             Ok(Err(Unanswered::Gone)) | Err(_) => Err(ApiError::TooSlow),
         }
+    }
+}
+
+/// What a refusal of this command is called: what it is called by everybody, but that the methods of Smoke Signal have
+/// names of their own (RULES §7), and the Portal speaks of chats.
+fn refused(by: &By, command: &Command) -> fn(Refusal) -> ApiError {
+    match (by, command) {
+        (_, Command::Configure { .. }) => |refusal| match refusal {
+            Refusal::Forbidden => ApiError::NotTheCallersEvent,
+            Refusal::EventNotFound => ApiError::NoEventToConfigure,
+            refusal => refusal.into(),
+        },
+        (_, Command::Link { .. }) => |refusal| match refusal {
+            Refusal::Forbidden => ApiError::NotTheAuthor,
+            refusal => refusal.into(),
+        },
+        (By::Session { .. }, Command::CreateChat { .. }) => |refusal| match refusal {
+            Refusal::Forbidden => ApiError::NotAnAdmin,
+            refusal => refusal.into(),
+        },
+        (By::Session { .. }, _) => |refusal| match refusal {
+            Refusal::Forbidden => ApiError::NotAManager,
+            Refusal::SpaceNotFound => ApiError::ChatNotFound,
+            refusal => refusal.into(),
+        },
+        (By::Caller { .. } | By::Operator, _) => ApiError::from,
     }
 }
 
@@ -80,6 +122,10 @@ impl From<Refusal> for ApiError {
             Refusal::Forbidden => ApiError::NotTheOwner,
             Refusal::AlreadyExists => ApiError::SpaceExists,
             Refusal::IsRecords => ApiError::IsRecords,
+            Refusal::IsChats => ApiError::IsChats,
+            Refusal::EventNotFound => ApiError::NoSuchEvent,
+            Refusal::TicketNotFound => ApiError::TicketNotFound,
+            Refusal::NoSession => ApiError::NoSession,
             Refusal::Quota => ApiError::Quota,
             Refusal::Ended => ApiError::AlreadyExpired,
             Refusal::InvalidInvite => ApiError::InvalidInvite,

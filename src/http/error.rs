@@ -9,7 +9,7 @@ use std::any::Any;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -75,6 +75,8 @@ pub(super) enum ApiError {
     AlreadyExpired,
     #[error("a space of this type is there when its record is: publish or delete that")]
     IsRecords,
+    #[error("a space of this type is a chat: make it in the Portal")]
+    IsChats,
     #[error("the owner is always in the space")]
     IsOwner,
     #[error("there is a space with this type and key already")]
@@ -101,6 +103,34 @@ pub(super) enum ApiError {
     RoundNotFound,
     #[error("there is no such event here")]
     EventNotFound,
+    #[error("there is no such event here now")]
+    NoSuchEvent,
+    #[error("there is no such event here to set up")]
+    NoEventToConfigure,
+    #[error("the event is not the caller's")]
+    NotTheCallersEvent,
+    #[error("this is for the author of the event, with a record of their own")]
+    NotTheAuthor,
+    #[error("none of the settings is given")]
+    NoSetting,
+    #[error(
+        "the URL to send people to must be of https, with a host and without a user name or a password, in at most 2048 visible characters of ASCII"
+    )]
+    BadRedirectUrl,
+    #[error("the caller has no such ticket")]
+    TicketNotFound,
+    #[error("there is no such chat here")]
+    ChatNotFound,
+    #[error("the session has ended, or never was: log in")]
+    NoSession,
+    #[error("the cookie `psession` is given more than once, and not the same")]
+    SeveralSessions,
+    #[error("the page that makes this call is of another site")]
+    CrossSite,
+    #[error("this is for those who may manage the chat")]
+    NotAManager,
+    #[error("official chats are made by admins")]
+    NotAnAdmin,
     #[error("there is no such RSVP here")]
     RsvpNotFound,
     #[error("there is no such method here")]
@@ -144,28 +174,42 @@ impl ApiError {
             | ApiError::BadField { .. }
             | ApiError::AlreadyExpired
             | ApiError::IsRecords
+            | ApiError::IsChats
             | ApiError::IsOwner
+            | ApiError::NotTheCallersEvent
+            | ApiError::NoSetting
             | ApiError::Malformed => "InvalidRequest",
+            ApiError::BadRedirectUrl => "InvalidRedirectUrl",
             ApiError::SpaceExists => "AlreadyExists",
             ApiError::Quota => "QuotaExceeded",
             ApiError::InvalidInvite => "InvalidInvite",
-            ApiError::NotTheOwner | ApiError::NotAMember | ApiError::InactiveAccount => "Forbidden",
+            ApiError::NotTheOwner
+            | ApiError::NotAMember
+            | ApiError::NotTheAuthor
+            | ApiError::InactiveAccount
+            | ApiError::CrossSite
+            | ApiError::NotAManager
+            | ApiError::NotAnAdmin => "Forbidden",
             ApiError::TooOften { .. } => "RateLimitExceeded",
             ApiError::BodyTooSlow => "RequestTimeout",
             ApiError::RoundNotFound => "RoundNotFound",
-            // The reference's own spelling.
+            // The reference's own spellings.
             ApiError::EventNotFound => "not_found",
+            ApiError::NoEventToConfigure => "EventNotFound",
             ApiError::UnknownMethod => "MethodNotImplemented",
             ApiError::WrongMethod => "MethodNotAllowed",
             ApiError::NotFound
             | ApiError::RsvpNotFound
             | ApiError::SpaceNotFound
-            | ApiError::InviteNotFound => "NotFound",
+            | ApiError::InviteNotFound
+            | ApiError::NoSuchEvent
+            | ApiError::TicketNotFound
+            | ApiError::ChatNotFound => "NotFound",
             ApiError::UriTooLong => "UriTooLong",
             ApiError::HeadersTooLarge => "HeadersTooLarge",
             ApiError::BodyTooLarge => "PayloadTooLarge",
             ApiError::Busy | ApiError::TooSlow | ApiError::Unresolvable => "NotEnoughResources",
-            ApiError::Unauthorized(_) => "AuthRequired",
+            ApiError::Unauthorized(_) | ApiError::NoSession | ApiError::SeveralSessions => "AuthRequired",
             ApiError::Internal => "InternalServerError",
         }
     }
@@ -184,11 +228,21 @@ impl ApiError {
             | ApiError::BadField { .. }
             | ApiError::AlreadyExpired
             | ApiError::IsRecords
+            | ApiError::IsChats
             | ApiError::IsOwner
+            | ApiError::NotTheCallersEvent
+            | ApiError::NoSetting
+            | ApiError::BadRedirectUrl
             | ApiError::InvalidInvite
             | ApiError::Malformed => StatusCode::BAD_REQUEST,
             ApiError::SpaceExists | ApiError::Quota => StatusCode::CONFLICT,
-            ApiError::NotTheOwner | ApiError::NotAMember | ApiError::InactiveAccount => StatusCode::FORBIDDEN,
+            ApiError::NotTheOwner
+            | ApiError::NotAMember
+            | ApiError::NotTheAuthor
+            | ApiError::InactiveAccount
+            | ApiError::CrossSite
+            | ApiError::NotAManager
+            | ApiError::NotAnAdmin => StatusCode::FORBIDDEN,
             ApiError::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             ApiError::RoundNotFound
@@ -196,6 +250,10 @@ impl ApiError {
             | ApiError::RsvpNotFound
             | ApiError::SpaceNotFound
             | ApiError::InviteNotFound
+            | ApiError::NoSuchEvent
+            | ApiError::NoEventToConfigure
+            | ApiError::TicketNotFound
+            | ApiError::ChatNotFound
             | ApiError::NotFound => StatusCode::NOT_FOUND,
             ApiError::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
             ApiError::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -203,7 +261,9 @@ impl ApiError {
             ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::Busy | ApiError::TooSlow | ApiError::Unresolvable => StatusCode::SERVICE_UNAVAILABLE,
-            ApiError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            ApiError::Unauthorized(_) | ApiError::NoSession | ApiError::SeveralSessions => {
+                StatusCode::UNAUTHORIZED
+            }
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -226,6 +286,27 @@ impl ApiError {
             ApiError::TooOften { seconds } => Some(*seconds),
             ApiError::Unresolvable => Some(RETRY_RESOLVING_AFTER_SECONDS),
             error => (error.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_SECONDS),
+        }
+    }
+
+    /// The refusal that a response without a body is, if it is one.
+    pub(super) fn taken_from(response: &mut Response) -> Option<Self> {
+        let status = response.status();
+        let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|of| of == "application/json");
+        let is_bare = (status.is_client_error() || status.is_server_error()) && !is_json;
+        let error = response.extensions_mut().remove::<ApiError>();
+        error.or_else(|| is_bare.then(|| ApiError::of_status(status)))
+    }
+
+    /// Writes what the head of an answer says of an error with so many bytes of body.
+    pub(super) fn head(&self, headers: &mut HeaderMap, body_bytes: usize) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_LENGTH, body_bytes.into());
+        if let Some(challenge) = self.challenge() {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
     }
 
@@ -293,28 +374,12 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
     let is_calendar = request.uri().path().starts_with(CALENDAR_PATH);
     let is_head = request.method() == Method::HEAD;
     let mut response = next.run(request).await;
-    let status = response.status();
-    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|of| of == "application/json");
-    let error = match response.extensions_mut().remove::<ApiError>() {
-        Some(error) => error,
-        None if (status.is_client_error() || status.is_server_error()) && !is_json => {
-            ApiError::of_status(status)
-        }
-        None => return response,
-    };
+    let Some(error) = ApiError::taken_from(&mut response) else { return response };
     let message = error.to_string();
     let error_description = is_calendar.then(|| message.clone());
     let body = ErrorBody { error: error.name(), message, error_description };
     let body = serde_json::to_vec(&body).expect("a map of strings serialises");
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(header::CONTENT_LENGTH, body.len().into());
-    if let Some(challenge) = error.challenge() {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-    }
-    if let Some(seconds) = error.retry_after() {
-        headers.insert(header::RETRY_AFTER, seconds.into());
-    }
+    error.head(response.headers_mut(), body.len());
     *response.body_mut() = if is_head { Body::empty() } else { body.into() };
     response
 }

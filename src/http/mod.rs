@@ -1,8 +1,8 @@
 //! The HTTP surface: queries over the store and procedures, for programs and for people's browsers.
 //!
 //! The map of the room: this file has the routes, `answer` runs one query on one snapshot, `names` finds out whose handles are, `params` and
-//! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `view`, `round`, `listing` and
-//! `standing` and `space` are the shapes that several methods share, `explanation` and `status` answer the command line too, and each method has a file under `query`
+//! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `view`, `round`, `listing`,
+//! `standing`, `space` and `ticket` are the shapes that several methods share, `explanation` and `status` answer the command line too, and each method has a file under `query`
 //! or `procedure`. Who calls what takes a service token is found out by `auth`, whom the token must name by `service_did`, and they are let in by `door` as often as `pace` allows.
 //! `connections`, `patience`, `caller` and `requests` are what surrounds a request. It never
 //! writes to the store and never decides: verdicts are read from `rules`. Shapes: CONTRACT §4 and the
@@ -16,6 +16,7 @@ mod cursor;
 mod door;
 mod error;
 mod explanation;
+mod input;
 mod listing;
 mod memo;
 mod names;
@@ -23,10 +24,12 @@ mod pace;
 mod page;
 mod params;
 mod patience;
+mod portal;
 mod procedure;
 mod query;
 mod requests;
 mod round;
+mod secret;
 mod served;
 mod service_did;
 mod space;
@@ -34,6 +37,7 @@ mod standing;
 mod status;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod view;
 mod words;
 
@@ -63,15 +67,16 @@ pub use connections::serve;
 use error::{ApiError, render};
 pub use explanation::{Explanation, explain};
 pub use pace::Rates;
+pub use portal::Portal;
 use procedure::{
-    add_member, create_invite, create_space, delete_space, leave_space, procedure, redeem, remove_member,
-    revoke,
+    add_member, configure_event, confirm_attestation, create_invite, create_space, delete_space, leave_space,
+    link_attestation, procedure, redeem, remove_member, revoke,
 };
 use query::{
     get_event, get_invite_graph, get_round, get_rsvp, get_space, get_standing, get_standings, get_status,
     list_actor_rounds, list_audit, list_event_rsvps, list_invitations, list_invites, list_members,
     list_participants, list_quarantine, list_rounds, list_rsvps, list_signups, list_spaces, list_submissions,
-    whoami,
+    list_tickets, whoami,
 };
 use requests::{trace, weaken};
 pub use service_did::did_web_of;
@@ -102,6 +107,8 @@ pub struct Service {
     pub service_did: Did,
     /// The type of spaces that are made without one.
     pub space_type: Nsid,
+    /// The Portal, if there is one.
+    pub portal: Option<Portal>,
     /// How much is taken on.
     pub limits: Limits,
 }
@@ -117,6 +124,7 @@ impl Service {
             desk: orders::desk().0,
             service_did: Did::parse("did:web:guestlist.example").expect("a constant"),
             space_type: Nsid::parse("tools.atmo.event.space").expect("a constant"),
+            portal: None,
             limits: Limits::default(),
         }
     }
@@ -174,12 +182,19 @@ pub fn router(service: Service) -> Router {
         .merge(query("community.lexicon.calendar.listRSVPs", Depends::OnRows, list_rsvps::run))
         .merge(private_query("app.guestlist.listAudit", list_audit::run))
         .merge(spaces())
+        .merge(tickets())
         .route("/.well-known/did.json", get(service_did::document))
         .route("/lexicons/{nsid}", get(served::lexicon))
         .route("/xrpc/_health", get(health))
         .route("/xrpc/{method}", any(async || ApiError::UnknownMethod))
         .fallback(async || ApiError::NotFound);
-    surround(routes.with_state(Arc::new(Shared::new(service))), &limits)
+    let portal = service.portal.clone();
+    let shared = Arc::new(Shared::new(service));
+    let routes = surround(routes.with_state(Arc::clone(&shared)), &limits);
+    match portal {
+        Some(portal) => routes.merge(portal::router(shared, &portal)),
+        None => routes,
+    }
 }
 
 /// The routes of spaces. All of them take a service token.
@@ -198,6 +213,18 @@ fn spaces() -> Router<Arc<Shared>> {
         .merge(procedure("rsvp.atmo.space.invite.redeem", redeem::ask, redeem::show))
         .merge(procedure("rsvp.atmo.space.invite.revoke", revoke::ask, revoke::show))
         .merge(procedure("rsvp.atmo.space.leaveSpace", leave_space::ask, leave_space::show))
+}
+
+/// The routes of how events are set up and of tickets. All of them take a service token.
+fn tickets() -> Router<Arc<Shared>> {
+    const CONFIGURE: &str = "events.smokesignal.event.configure";
+    const LINK: &str = "events.smokesignal.rsvp.linkAttestation";
+    const CONFIRM: &str = "app.guestlist.confirmAttestation";
+    Router::new()
+        .merge(private_query("app.guestlist.listTickets", list_tickets::run))
+        .merge(procedure(CONFIGURE, configure_event::ask, configure_event::show))
+        .merge(procedure(LINK, link_attestation::ask, link_attestation::show))
+        .merge(procedure(CONFIRM, confirm_attestation::ask, confirm_attestation::show))
 }
 
 /// What every route has around it. The last layer is the outermost: what the inner ones refuse is put into

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+
+use uuid::Uuid;
 
 use super::caller::{Addresses, Peer, REQUEST_ID};
 
@@ -32,6 +34,10 @@ pub(super) struct Trusted(pub(super) Arc<[Addresses]>);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client(pub(super) IpAddr);
 
+/// The id under which an answer says that something went wrong, where it says it under one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Correlation(pub(super) Uuid);
+
 fn new_id() -> HeaderValue {
     let id = format!("{}-{:x}", *PROCESS, REQUESTS.fetch_add(1, Ordering::Relaxed));
     HeaderValue::try_from(id).expect("hexadecimal digits")
@@ -47,14 +53,17 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
     if let Some(client) = client {
         request.extensions_mut().insert(Client(client));
     }
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    // Not the path: there may be the code of an invite in it, in a mistaken one too.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
     let mut response = next.run(request).await;
     tracing::info!(
         request_id = id.to_str().unwrap_or_default(),
         client = client.map(tracing::field::display),
         %method,
-        path,
+        route = route.as_ref().map(MatchedPath::as_str),
         status = response.status().as_u16(),
+        correlation_id = response.extensions().get::<Correlation>().map(|id| tracing::field::display(id.0)),
         milliseconds = begun.elapsed().as_secs_f64() * 1e3,
         "answered a request"
     );

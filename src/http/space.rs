@@ -13,7 +13,7 @@ use crate::syntax::{AtUri, Did, TokenHash};
 use crate::tables::keys::{MemberKey, RecordId, RedemptionKey, SpaceId};
 use crate::tables::spaces::{Actor, AppPolicy, Audit, Invite, Made, Member, Perms, SpaceTerms};
 use crate::tables::view::{ReadRows, Rows, RowsError, prefix_of};
-use crate::tables::{Records, Redemptions, Spaces};
+use crate::tables::{Codes, Records, Redemptions, Spaces};
 
 const MICROS_PER_MILLI: i64 = 1_000;
 
@@ -129,7 +129,7 @@ impl InviteView {
             expires_at: invite.expires_at,
             max_uses: invite.max_uses,
             used_count: invite.used,
-            // Nobody else may make one.
+            // Nobody else makes one by a token.
             created_by: invite.space.owner.clone(),
             created_at: invite.created_at,
             revoked_at: invite.revoked.map(|revoked| revoked.at),
@@ -146,7 +146,12 @@ impl InviteView {
             row.map(|(key, redeemed_at)| RedemptionView { did: key.did, redeemed_at })
         };
         let redeemed_by = rows.scan::<Redemptions>(range).take(REDEMPTIONS_SHOWN).map(view);
-        Ok(Self { redeemed_by: redeemed_by.collect::<Result<_, _>>()?, ..Self::of(hash, invite) })
+        let mut view = Self { redeemed_by: redeemed_by.collect::<Result<_, _>>()?, ..Self::of(hash, invite) };
+        // The invite of a chat may be somebody else's. Where nobody knows any more whose, the owner answers for it.
+        if let Some(maker) = rows.get::<Codes>(&hash)?.and_then(|code| code.created_by) {
+            view.created_by = maker;
+        }
+        Ok(view)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was done in spaces, by whom, and what came of it: an entry for every command that was about one.
 
 use super::command::{Answer, By, Done};
+use super::{Bounds, chats};
 use crate::syntax::{Did, TokenHash};
 use crate::tables::keys::{MetaKey, SpaceAuditKey, SpaceId};
 use crate::tables::rows::Meta;
@@ -19,6 +20,8 @@ pub(super) struct Doing<'a> {
     pub(super) by: &'a By,
     /// What it is called.
     pub(super) act: Act,
+    /// How much of something there may be, and who may do more than others.
+    pub(super) bounds: &'a Bounds,
 }
 
 /// What an entry is about.
@@ -46,20 +49,32 @@ impl About {
 impl Doing<'_> {
     /// The person who asks; `None` for the operator.
     pub(super) fn caller(&self) -> Option<&Did> {
-        match self.by {
-            By::Caller { did, .. } => Some(did),
-            By::Operator => None,
+        self.by.person()
+    }
+
+    /// Whether they ask in the Portal.
+    pub(super) fn is_in_portal(&self) -> bool {
+        matches!(self.by, By::Session { .. })
+    }
+
+    /// Whether whoever asks may decide about a space: its owner, the operator, and in the Portal who may manage the chat
+    /// that it is.
+    pub(super) fn decides_in(&self, rows: &Overlay<'_>, space: &SpaceId) -> Result<bool, RowsError> {
+        let Some(caller) = self.caller().filter(|caller| **caller != space.owner) else { return Ok(true) };
+        if !self.is_in_portal() {
+            return Ok(false);
         }
+        let levels = &self.bounds.levels;
+        Ok(chats::of_space(rows, space)?.is_some_and(|chat| levels.may_manage(caller, &chat)))
     }
 
-    /// Whether whoever asks may decide about a space.
-    pub(super) fn decides_in(&self, space: &SpaceId) -> bool {
-        self.caller().is_none_or(|caller| *caller == space.owner)
-    }
-
-    /// In which role one who may decide does so.
-    pub(super) fn role(&self) -> Role {
-        if self.caller().is_some() { Role::Owner } else { Role::Operator }
+    /// In which role one who may decide about a space does so.
+    pub(super) fn role(&self, space: &SpaceId) -> Role {
+        match self.caller() {
+            None => Role::Operator,
+            Some(caller) if *caller == space.owner => Role::Owner,
+            Some(_) => Role::Moderator,
+        }
     }
 
     /// Writes down what came of it.

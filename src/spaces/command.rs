@@ -1,8 +1,10 @@
 //! What can be asked of spaces, and what comes of it: values that cross from whoever asks to the writer and back.
 
-use crate::syntax::{Did, TokenHash};
-use crate::tables::keys::{NonceId, SpaceId};
+use crate::syntax::{AtUri, Did, TokenHash};
+use crate::tables::keys::{NonceId, RecordId, SpaceId};
+use crate::tables::portal::{Chat, Visibility};
 use crate::tables::spaces::{Invite, Made, Perms, SpaceTerms};
+use crate::tables::tickets::{EventSettings, Ticket};
 
 /// A command with the one who gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +25,25 @@ pub enum By {
         /// The token, which counts once.
         nonce: Nonce,
     },
+    /// A person who is logged in to the Portal.
+    Session {
+        /// Who.
+        did: Did,
+        /// The hash of what their cookie says.
+        hash: TokenHash,
+    },
     /// Whoever runs this service.
     Operator,
+}
+
+impl By {
+    /// The person who gives it; `None` for the operator.
+    pub fn person(&self) -> Option<&Did> {
+        match self {
+            By::Caller { did, .. } | By::Session { did, .. } => Some(did),
+            By::Operator => None,
+        }
+    }
 }
 
 /// A service token that counts once.
@@ -83,6 +102,15 @@ pub enum Command {
         /// What it says.
         terms: InviteTerms,
     },
+    /// Makes an invite by a code, which is kept as it is.
+    CreateCode {
+        /// To where.
+        space: SpaceId,
+        /// The code.
+        code: Box<str>,
+        /// What it says.
+        terms: InviteTerms,
+    },
     /// Uses an invite.
     Redeem {
         /// The hash of its token.
@@ -94,6 +122,47 @@ pub enum Command {
         space: SpaceId,
         /// The hash of its token.
         hash: TokenHash,
+    },
+    /// Opens a session of the caller's in the Portal.
+    OpenSession {
+        /// The hash of what its cookie will say.
+        hash: TokenHash,
+        /// Until when, in milliseconds since the epoch.
+        expires_at: i64,
+        /// The session that the caller had until now, which ends.
+        instead_of: Option<TokenHash>,
+    },
+    /// Ends the session by which it is asked.
+    EndSession,
+    /// Makes a chat of the caller's.
+    CreateChat {
+        /// What it is called.
+        name: Box<str>,
+        /// Who sees it.
+        visibility: Visibility,
+    },
+    /// Sets up an event.
+    Configure {
+        /// Which.
+        event: RecordId,
+        /// What is to be another than before.
+        change: EventSettings,
+    },
+    /// Gives somebody a ticket for an event.
+    Link {
+        /// For which.
+        event: RecordId,
+        /// Whom.
+        did: Did,
+        /// The record that attests it.
+        attestation: AtUri,
+    },
+    /// Confirms the caller's ticket for an event.
+    Confirm {
+        /// For which.
+        event: RecordId,
+        /// What they have been shown: with another attestation it is not confirmed.
+        attestation: Option<AtUri>,
     },
     /// Keeps everybody from joining by an invite, or no longer. The operator's alone.
     Pause {
@@ -123,22 +192,31 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether only the operator may give it.
-    pub(super) fn is_operators(&self) -> bool {
+    /// Whether it can be given like this, whatever it is about.
+    pub(super) fn is_for(&self, by: &By) -> bool {
         match self {
             Command::Pause { .. }
             | Command::Erase { .. }
             | Command::EraseAudit { .. }
-            | Command::Retain { .. } => true,
+            | Command::Retain { .. } => *by == By::Operator,
             Command::Admit
-            | Command::CreateSpace { .. }
+            | Command::CreateCode { .. }
+            | Command::Redeem { .. }
+            | Command::Revoke { .. }
+            | Command::EndSession
+            | Command::CreateChat { .. } => true,
+            // A browser sends its cookie along, whoever wrote the page: it opens the Portal and nothing else. So levels, too,
+            // are about the invites of chats alone.
+            Command::CreateSpace { .. }
             | Command::DeleteSpace { .. }
             | Command::AddMember { .. }
             | Command::RemoveMember { .. }
             | Command::Leave { .. }
             | Command::CreateInvite { .. }
-            | Command::Redeem { .. }
-            | Command::Revoke { .. } => false,
+            | Command::OpenSession { .. }
+            | Command::Configure { .. }
+            | Command::Link { .. }
+            | Command::Confirm { .. } => !matches!(by, By::Session { .. }),
         }
     }
 }
@@ -174,7 +252,25 @@ pub enum Done {
         space: SpaceId,
         /// What they may do.
         perms: Perms,
+        /// They were not in it before.
+        is_new: bool,
     },
+    /// A session was opened.
+    Session {
+        /// The number of whom it is.
+        user: u64,
+    },
+    /// A chat was made.
+    Chat {
+        /// Its number.
+        number: u64,
+        /// When it was made, in milliseconds since the epoch.
+        made_at: i64,
+        /// The chat.
+        chat: Box<Chat>,
+    },
+    /// A ticket was confirmed.
+    Ticket(Box<Ticket>),
     /// It was done, or `false` where it was so already.
     Changed(bool),
     /// So many rows were erased or removed, and whether and where it goes on.
@@ -191,6 +287,8 @@ pub enum Done {
 pub enum Refusal {
     /// The token was used before.
     Replayed,
+    /// The session has ended, or never was.
+    NoSession,
     /// The caller's account is not active.
     Inactive,
     /// There is no such space.
@@ -203,6 +301,12 @@ pub enum Refusal {
     AlreadyExists,
     /// A record would be there: such a space exists when its record does.
     IsRecords,
+    /// A chat would be there: the Portal makes those.
+    IsChats,
+    /// There is no such event.
+    EventNotFound,
+    /// The caller has no such ticket.
+    TicketNotFound,
     /// There are as many as there may be.
     Quota,
     /// The invite ends before it begins.

@@ -4,14 +4,19 @@ use std::collections::BTreeSet;
 
 use super::audit::{self, About, Doing};
 use super::command::{Answer, Done};
-use super::invites;
+use super::{chats, invites, sessions, tickets};
 use crate::syntax::{Did, TokenHash};
 use crate::tables::keys::{
-    MemberKey, MembershipKey, RedemptionKey, SpaceId, SpaceInviteKey, write_owner, write_person, write_space,
+    MemberKey, MembershipKey, PersonTicketKey, RedemptionKey, SpaceId, SpaceInviteKey, TicketKey,
+    write_owner, write_person, write_repository, write_space,
 };
-use crate::tables::spaces::{Actor, Audit, Finding};
+use crate::tables::portal::Code;
+use crate::tables::spaces::{Actor, Audit, Finding, Revoked, Role};
 use crate::tables::view::{Overlay, Range, ReadRows, RowsError, key_of, prefix_of};
-use crate::tables::{Audits, Invites, Members, Memberships, Redemptions, SpaceInvites, Spaces};
+use crate::tables::{
+    Audits, Codes, Invites, Members, Memberships, PersonTickets, Redemptions, Settings, SpaceInvites, Spaces,
+    Tickets, Users,
+};
 
 /// Entries of the audit that are looked at in one batch: some tens of milliseconds of the writer.
 const LOOKED_AT_ONCE: usize = 5_000;
@@ -19,6 +24,7 @@ const LOOKED_AT_ONCE: usize = 5_000;
 /// Removes a space with its invites, their uses, and its members. The audit stays.
 pub(super) fn remove_space(rows: &mut Overlay<'_>, space: &SpaceId) -> Result<(), RowsError> {
     rows.delete::<Spaces>(space);
+    chats::remove_of(rows, space)?;
     for hash in invites_of(rows, space)? {
         let invite = invite(rows, hash)?;
         invites::remove(rows, hash, &invite);
@@ -34,7 +40,8 @@ pub(super) fn remove_space(rows: &mut Overlay<'_>, space: &SpaceId) -> Result<()
     Ok(())
 }
 
-/// Erases a person's spaces, memberships and uses of invites.
+/// Erases a person's spaces, memberships and uses of invites, their events' settings and tickets, the tickets that they
+/// have, and who they are in the Portal.
 pub(super) fn erase(rows: &mut Overlay<'_>, doing: &Doing<'_>, did: &Did) -> Result<Answer, RowsError> {
     let owned = spaces_of(rows, did)?;
     let mut count = owned.len();
@@ -55,9 +62,44 @@ pub(super) fn erase(rows: &mut Overlay<'_>, doing: &Doing<'_>, did: &Did) -> Res
         remove_member(rows, &MemberKey { space, did: did.clone() });
         count += 1;
     }
+    count += erase_tickets(rows, did)? + erase_from_portal(rows, doing.now, did)?;
     // Without a name: that it was done is not about them.
     doing.note(rows, &About::default(), Finding::Done)?;
     Ok(Ok(Done::Swept { count: u64::try_from(count).unwrap_or(u64::MAX), next: Some(0) }))
+}
+
+/// Erases how a person's events are set up, and every ticket from them or for them; how many it was.
+fn erase_tickets(rows: &mut Overlay<'_>, did: &Did) -> Result<usize, RowsError> {
+    let settings = keys(rows.scan::<Settings>(prefix_of::<Settings>(|key| write_repository(did, key))))?;
+    settings.iter().for_each(|event| rows.delete::<Settings>(event));
+    let given = keys(rows.scan::<Tickets>(prefix_of::<Tickets>(|key| write_repository(did, key))))?;
+    given.iter().for_each(|key| tickets::remove(rows, key));
+    let had = keys(rows.scan::<PersonTickets>(prefix_of::<PersonTickets>(|key| write_person(did, key))))?;
+    for PersonTicketKey { did, event } in &had {
+        tickets::remove(rows, &TicketKey { event: event.clone(), did: did.clone() });
+    }
+    Ok(settings.len() + given.len() + had.len())
+}
+
+/// Erases who a person is in the Portal: their number, their sessions, and that they made invites of others' chats, which
+/// end: nobody answers for them any more. How much it was.
+fn erase_from_portal(rows: &mut Overlay<'_>, now: i64, did: &Did) -> Result<usize, RowsError> {
+    let mut count = sessions::end_all(rows, did)?;
+    count += usize::from(rows.get::<Users>(did)?.is_some());
+    rows.delete::<Users>(did);
+    // Nothing finds invites by who made them: it is seldom asked, and the few that there are in chats are looked through.
+    let made: Vec<(TokenHash, Code)> = rows
+        .scan_all::<Codes>()
+        .filter(|row| row.as_ref().map_or(true, |(_, code)| code.created_by.as_ref() == Some(did)))
+        .collect::<Result<_, _>>()?;
+    count += made.len();
+    for (hash, code) in made {
+        rows.put::<Codes>(&hash, &Code { created_by: None, ..code });
+        let mut invite = invite(rows, hash)?;
+        invite.revoked = invite.revoked.or(Some(Revoked { at: now, by: Role::Operator }));
+        invites::put(rows, hash, &invite);
+    }
+    Ok(count)
 }
 
 /// Erases a person from the next entries of the audit, beginning with the number `from`.

@@ -5,21 +5,40 @@
 
 use super::audit::{About, Doing};
 use super::command::{Answer, Done, InviteTerms, Refusal};
-use super::{Bounds, basis, members, owned, perms};
+use super::{basis, members, owned, perms};
 use crate::rules::accounts;
 use crate::syntax::{Did, TokenHash};
 use crate::tables::keys::{
     MemberKey, OpenInviteKey, RedemptionKey, SpaceId, SpaceInviteKey, write_open_until, write_space,
 };
+use crate::tables::portal::{Chat, Code};
 use crate::tables::spaces::{Finding, Invite, Member, Revoked};
 use crate::tables::view::{Overlay, Range, ReadRows, Rows, RowsError, prefix_of};
-use crate::tables::{Invites, Members, OpenInvites, Redemptions, SpaceInvites, Spaces};
+use crate::tables::{Codes, Invites, Members, OpenInvites, Redemptions, SpaceInvites, Spaces};
+
+/// Makes an invite to a chat by a code, which is kept with who made it.
+pub(super) fn create_code(
+    rows: &mut Overlay<'_>,
+    doing: &Doing<'_>,
+    space: &SpaceId,
+    code: &str,
+    terms: &InviteTerms,
+) -> Result<Answer, RowsError> {
+    if !Chat::is_in(space) {
+        return Ok(Err(Refusal::SpaceNotFound));
+    }
+    let hash = TokenHash::of(code);
+    let answer = create(rows, doing, space, hash, terms)?;
+    if answer.is_ok() {
+        rows.put::<Codes>(&hash, &Code { text: code.into(), created_by: doing.caller().cloned() });
+    }
+    Ok(answer)
+}
 
 /// Makes an invite.
 pub(super) fn create(
     rows: &mut Overlay<'_>,
     doing: &Doing<'_>,
-    bounds: &Bounds,
     space: &SpaceId,
     hash: TokenHash,
     terms: &InviteTerms,
@@ -31,7 +50,8 @@ pub(super) fn create(
     if terms.expires_at.is_some_and(|expires_at| expires_at <= doing.now) {
         return Ok(Err(Refusal::Ended));
     }
-    if count_active(rows, space, doing.now, bounds.active_invites_max)? >= bounds.active_invites_max {
+    let most = doing.bounds.active_invites_max;
+    if count_active(rows, space, doing.now, most)? >= most {
         doing.note(rows, &about, Finding::Quota)?;
         return Ok(Err(Refusal::Quota));
     }
@@ -62,7 +82,9 @@ pub(super) fn redeem(
     hash: TokenHash,
 ) -> Result<Answer, RowsError> {
     let Some(caller) = doing.caller() else { return Ok(Err(Refusal::Forbidden)) };
-    let Some(mut invite) = rows.get::<Invites>(&hash)? else {
+    // What is known of the invites of other spaces is not the Portal's to tell.
+    let is_meant = |invite: &Invite| !doing.is_in_portal() || Chat::is_in(&invite.space);
+    let Some(mut invite) = rows.get::<Invites>(&hash)?.filter(is_meant) else {
         doing.note(rows, &About::default().with_invite(hash), Finding::Unknown)?;
         return Ok(Err(Refusal::InvalidInvite));
     };
@@ -73,7 +95,7 @@ pub(super) fn redeem(
         // Whatever became of the invite: the answer to the first call may have been lost.
         if has.is_some() { Finding::Already } else { Finding::Gone }
     } else {
-        match why_not(rows, &invite, doing.now)? {
+        match why_not(rows, hash, &invite, doing.now)? {
             Some(why_not) => why_not,
             None if has >= Some(invite.perms) => Finding::Already,
             None => Finding::Done,
@@ -81,14 +103,14 @@ pub(super) fn redeem(
     };
     doing.note(rows, &about, finding)?;
     match (finding, has) {
-        (Finding::Already, Some(perms)) => Ok(Ok(Done::Joined { space, perms })),
+        (Finding::Already, Some(perms)) => Ok(Ok(Done::Joined { space, perms, is_new: false })),
         (Finding::Done, _) => {
             invite.used += 1;
             invite.last_used_at = Some(doing.now);
             put(rows, hash, &invite);
             rows.put::<Redemptions>(&RedemptionKey { hash, did: caller.clone() }, &doing.now);
             join(rows, caller, hash, &invite, doing.now)?;
-            Ok(Ok(Done::Joined { space, perms: invite.perms }))
+            Ok(Ok(Done::Joined { space, perms: invite.perms, is_new: has.is_none() }))
         }
         _ => Ok(Err(Refusal::InvalidInvite)),
     }
@@ -119,7 +141,12 @@ fn is_redeemed(rows: &Overlay<'_>, hash: TokenHash, did: &Did) -> Result<bool, R
 ///
 /// # Errors
 /// The rows cannot be read.
-pub fn why_not(rows: &(impl Rows + ?Sized), invite: &Invite, now: i64) -> Result<Option<Finding>, RowsError> {
+pub fn why_not(
+    rows: &(impl Rows + ?Sized),
+    hash: TokenHash,
+    invite: &Invite,
+    now: i64,
+) -> Result<Option<Finding>, RowsError> {
     let space = &invite.space;
     Ok(if invite.revoked.is_some() {
         Some(Finding::Revoked)
@@ -127,13 +154,22 @@ pub fn why_not(rows: &(impl Rows + ?Sized), invite: &Invite, now: i64) -> Result
         Some(Finding::Expired)
     } else if invite.is_used_up() {
         Some(Finding::Exhausted)
-    } else if basis(rows, space)?.is_none() || !accounts::is_active(rows, &space.owner)? {
+    } else if basis(rows, space)?.is_none() || !has_authority(rows, hash, space)? {
         Some(Finding::NotLive)
     } else if rows.get::<Spaces>(space)?.is_some_and(|space| space.paused.is_some()) {
         Some(Finding::Paused)
     } else {
         None
     })
+}
+
+/// Whether the accounts of a space's owner and of who made an invite are active (RULES §5, "Loss of authority").
+fn has_authority(rows: &(impl Rows + ?Sized), hash: TokenHash, space: &SpaceId) -> Result<bool, RowsError> {
+    if !accounts::is_active(rows, &space.owner)? {
+        return Ok(false);
+    }
+    let creator = rows.get::<Codes>(&hash)?.and_then(|code| code.created_by);
+    creator.map_or(Ok(true), |creator| accounts::is_active(rows, &creator))
 }
 
 /// Ends an invite, if it is one of that space.
@@ -157,11 +193,24 @@ pub(super) fn revoke(
     };
     let changes = invite.revoked.is_none();
     if changes {
-        invite.revoked = Some(Revoked { at: doing.now, by: doing.role() });
+        invite.revoked = Some(Revoked { at: doing.now, by: doing.role(space) });
         put(rows, hash, &invite);
     }
     doing.note(rows, &about, if changes { Finding::Done } else { Finding::Already })?;
     Ok(Ok(Done::Changed(changes)))
+}
+
+/// The invites of a space that are active, the first to expire first. Whether anybody joins by them now is not looked at.
+pub fn active<'a>(
+    rows: &'a (impl Rows + ?Sized),
+    space: &SpaceId,
+    now: i64,
+) -> impl Iterator<Item = Result<TokenHash, RowsError>> + 'a {
+    let all = prefix_of::<OpenInvites>(|key| write_space(space, key));
+    let now = prefix_of::<OpenInvites>(|key| write_open_until(space, now, key));
+    // One that expires now has expired.
+    let left = Range { start: now.end.unwrap_or(now.start), ..all };
+    rows.scan::<OpenInvites>(left).map(|row| row.map(|(key, ())| key.hash))
 }
 
 /// How many invites of a space are active, counted up to `most`.
@@ -171,11 +220,7 @@ fn count_active(
     now: i64,
     most: usize,
 ) -> Result<usize, RowsError> {
-    let all = prefix_of::<OpenInvites>(|key| write_space(space, key));
-    let now = prefix_of::<OpenInvites>(|key| write_open_until(space, now, key));
-    // One that expires now has expired.
-    let left = Range { start: now.end.unwrap_or(now.start), ..all };
-    rows.scan::<OpenInvites>(left).take(most).try_fold(0, |count, row| row.map(|_| count + 1))
+    active(rows, space, now).take(most).try_fold(0, |count, row| row.map(|_| count + 1))
 }
 
 /// Writes the row of an invite, and where it is found.
@@ -192,6 +237,7 @@ pub(super) fn put(rows: &mut Overlay<'_>, hash: TokenHash, invite: &Invite) {
 /// Removes an invite, and where it is found.
 pub(super) fn remove(rows: &mut Overlay<'_>, hash: TokenHash, invite: &Invite) {
     rows.delete::<Invites>(&hash);
+    rows.delete::<Codes>(&hash);
     rows.delete::<SpaceInvites>(&of_space(hash, invite));
     rows.delete::<OpenInvites>(&open(hash, invite));
 }

@@ -4,8 +4,10 @@ use super::audit::{About, Doing};
 use super::command::{Answer, Done, Refusal};
 use super::{Basis, Bounds, basis, erase, is_possible, owned};
 use crate::records::Kind;
+use crate::syntax::Did;
 use crate::tables::Spaces;
 use crate::tables::keys::{SpaceId, write_owner};
+use crate::tables::portal::Chat;
 use crate::tables::spaces::{Finding, Made, Space, SpaceTerms};
 use crate::tables::view::{Overlay, ReadRows, RowsError, prefix_of};
 
@@ -13,7 +15,6 @@ use crate::tables::view::{Overlay, ReadRows, RowsError, prefix_of};
 pub(super) fn create(
     rows: &mut Overlay<'_>,
     doing: &Doing<'_>,
-    bounds: &Bounds,
     space: &SpaceId,
     terms: &SpaceTerms,
 ) -> Result<Answer, RowsError> {
@@ -23,25 +24,44 @@ pub(super) fn create(
     if Kind::from_nsid(space.kind.as_str()).is_some() {
         return Ok(Err(Refusal::IsRecords));
     }
+    if Chat::is_in(space) {
+        return Ok(Err(Refusal::IsChats));
+    }
     if basis(rows, space)?.is_some() {
         return Ok(Err(Refusal::AlreadyExists));
     }
     let about = About::space(space);
-    let range = prefix_of::<Spaces>(|key| write_owner(&space.owner, key));
+    if is_full(rows, doing.bounds, &space.owner)? {
+        doing.note(rows, &about, Finding::Quota)?;
+        return Ok(Err(Refusal::Quota));
+    }
+    let made = put(rows, doing, space, terms)?;
+    doing.note(rows, &about, Finding::Done)?;
+    Ok(Ok(Done::Space(made)))
+}
+
+/// Whether somebody has as many spaces that were made as they may have.
+pub(super) fn is_full(rows: &Overlay<'_>, bounds: &Bounds, owner: &Did) -> Result<bool, RowsError> {
+    let range = prefix_of::<Spaces>(|key| write_owner(owner, key));
     let mut made = 0;
     for row in rows.scan::<Spaces>(range) {
         made += usize::from(row?.1.made.is_some());
     }
-    if made >= bounds.spaces_max {
-        doing.note(rows, &about, Finding::Quota)?;
-        return Ok(Err(Refusal::Quota));
-    }
+    Ok(made >= bounds.spaces_max)
+}
+
+/// Writes that a space is made now.
+pub(super) fn put(
+    rows: &mut Overlay<'_>,
+    doing: &Doing<'_>,
+    space: &SpaceId,
+    terms: &SpaceTerms,
+) -> Result<Made, RowsError> {
     let mut row = rows.get::<Spaces>(space)?.unwrap_or_default();
     let made = Made { at: doing.now, terms: terms.clone() };
     row.made = Some(made.clone());
     rows.put::<Spaces>(space, &row);
-    doing.note(rows, &about, Finding::Done)?;
-    Ok(Ok(Done::Space(made)))
+    Ok(made)
 }
 
 /// Removes a space that was made by hand, with all that is in it but the audit.

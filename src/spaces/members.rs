@@ -49,7 +49,7 @@ pub(super) fn remove(
     if let Err(refusal) = owned(rows, doing, space, &about)? {
         return Ok(Err(refusal));
     }
-    end(rows, doing, &about, did, doing.role())
+    end(rows, doing, &about, did, doing.role(space))
 }
 
 /// The caller leaves a space.

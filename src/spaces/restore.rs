@@ -1,11 +1,12 @@
 //! Putting rows back as they were, with everything that is found by them.
 
 use super::lines::Row;
-use super::{audit, invites, members, nonces};
+use super::{audit, chats, invites, members, nonces, note_given, sessions, tickets};
+use crate::syntax::TokenHash;
 use crate::tables::keys::{MetaKey, NonceId};
-use crate::tables::rows::Meta;
+use crate::tables::portal::Session;
 use crate::tables::view::{Overlay, ReadRows, RowsError};
-use crate::tables::{Audits, Invites, Members, Metas, Redemptions, Spaces, number};
+use crate::tables::{Audits, Chats, Codes, Invites, Members, Redemptions, Settings, Spaces, Tickets, Users};
 
 /// Puts back a row, unless there is one in its place already: then it does nothing, and is `false`.
 ///
@@ -17,6 +18,13 @@ pub fn row(rows: &mut Overlay<'_>, row: &Row) -> Result<bool, RowsError> {
         Row::Invite(hash, _) => rows.get::<Invites>(hash)?.is_some(),
         Row::Redemption(key, _) => rows.get::<Redemptions>(key)?.is_some(),
         Row::Member(key, _) => rows.get::<Members>(key)?.is_some(),
+        Row::Chat(number, _) => rows.get::<Chats>(number)?.is_some(),
+        Row::Code(hash, _) => rows.get::<Codes>(hash)?.is_some(),
+        Row::User(did, _) => rows.get::<Users>(did)?.is_some(),
+        Row::Settings(event, _) => rows.get::<Settings>(event)?.is_some(),
+        Row::Ticket(key, _) => rows.get::<Tickets>(key)?.is_some(),
+        // There is none in whose place it would come: the greatest counts.
+        Row::Last(..) => false,
         Row::Audit(number, _) => rows.get::<Audits>(number)?.is_some(),
     };
     if !is_taken {
@@ -35,14 +43,24 @@ pub fn again(rows: &mut Overlay<'_>, row: &Row) -> Result<(), RowsError> {
         Row::Invite(hash, invite) => invites::put(rows, *hash, invite),
         Row::Redemption(key, at) => rows.put::<Redemptions>(key, at),
         Row::Member(key, member) => members::put(rows, key, member),
-        Row::Audit(number_of_it, entry) => {
-            audit::put(rows, *number_of_it, entry);
-            // Those that come later get greater numbers.
-            let next = number(rows, MetaKey::NextAudit)?.max(number_of_it.saturating_add(1));
-            rows.put::<Metas>(&MetaKey::NextAudit, &Meta::Number(next));
+        Row::Chat(number, chat) => chats::put(rows, *number, chat)?,
+        Row::Code(hash, code) => rows.put::<Codes>(hash, code),
+        Row::User(did, number) => sessions::put_user(rows, did, *number)?,
+        Row::Settings(event, settings) => rows.put_or_delete::<Settings>(event, settings),
+        Row::Ticket(key, ticket) => tickets::put(rows, key, ticket),
+        Row::Last(numbered, last) => note_given(rows, numbered.key(), *last)?,
+        Row::Audit(number, entry) => {
+            audit::put(rows, *number, entry);
+            // This one is what the next entry gets, and not what the last one got.
+            note_given(rows, MetaKey::NextAudit, number.saturating_add(1))?;
         }
     }
     Ok(())
+}
+
+/// Puts back a session.
+pub fn session(rows: &mut Overlay<'_>, hash: TokenHash, session: &Session) {
+    sessions::put(rows, hash, session);
 }
 
 /// Puts back a service token that was used.

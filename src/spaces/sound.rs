@@ -4,11 +4,20 @@
 //! store, and whoever has put one together from an export, looks here. What is only found by them (their indexes) is
 //! not looked at.
 
+use std::collections::BTreeSet;
+
 use super::is_possible;
-use crate::tables::keys::{MemberKey, MetaKey, RedemptionKey};
+use crate::records::Kind;
+use crate::syntax::{Authority, TokenHash};
+use crate::tables::keys::{MemberKey, MetaKey, RedemptionKey, TicketKey};
+use crate::tables::portal::Chat;
 use crate::tables::spaces::{Invite, Member, NOTE_BYTES_MAX};
+use crate::tables::tickets::{EventSettings, is_redirect_url};
 use crate::tables::view::{ReadRows, Rows, RowsError, prefix_of};
-use crate::tables::{Audits, Invites, Members, Redemptions, Spaces, number};
+use crate::tables::{
+    Audits, Chats, Codes, Invites, Members, Redemptions, Sessions, Settings, SpaceChats, Spaces, Tickets,
+    Users, number,
+};
 
 /// How many rows there are of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +30,14 @@ pub struct Counts {
     pub redemptions: u64,
     /// People who are, or were, in a space.
     pub members: u64,
+    /// Chats.
+    pub chats: u64,
+    /// People with a number in the Portal.
+    pub users: u64,
+    /// Events that are set up.
+    pub settings: u64,
+    /// Tickets.
+    pub tickets: u64,
     /// Entries of the audit.
     pub entries: u64,
 }
@@ -39,6 +56,9 @@ pub fn look(rows: &dyn Rows, mut say: impl FnMut(String)) -> Result<Counts, Rows
         }
         if space.record().is_some() && !is_possible(rows, &space)? {
             say(format!("space {}: no record of its kind makes one", space.uri()));
+        }
+        if row.made.is_some() && Chat::is_in(&space) != rows.get::<SpaceChats>(&space)?.is_some() {
+            say(format!("space {}: a chat without its place, or a place without its chat", space.uri()));
         }
     }
     for row in rows.scan_all::<Invites>() {
@@ -60,6 +80,8 @@ pub fn look(rows: &dyn Rows, mut say: impl FnMut(String)) -> Result<Counts, Rows
             say(format!("member {} of {}: {what}", key.did, key.space.uri()));
         })?;
     }
+    look_at_portal(rows, &mut counts, &mut say)?;
+    look_at_events(rows, &mut counts, &mut say)?;
     let next = number(rows, MetaKey::NextAudit)?;
     for row in rows.scan_all::<Audits>() {
         let (number, _) = row?;
@@ -69,6 +91,72 @@ pub fn look(rows: &dyn Rows, mut say: impl FnMut(String)) -> Result<Counts, Rows
         }
     }
     Ok(counts)
+}
+
+fn look_at_portal(
+    rows: &dyn Rows,
+    counts: &mut Counts,
+    mut say: impl FnMut(String),
+) -> Result<(), RowsError> {
+    let last = number(rows, MetaKey::LastChat)?;
+    for row in rows.scan_all::<Chats>() {
+        let (number, chat) = row?;
+        counts.chats += 1;
+        if Chat::place(&chat.space.owner, number) != chat.space || !(1..=last).contains(&number) {
+            say(format!("chat {number}: it is not in its place, or its number is none that was given"));
+        }
+        if rows.get::<Spaces>(&chat.space)?.is_none_or(|space| space.made.is_none()) {
+            say(format!("chat {number}: its space is not there"));
+        }
+    }
+    for row in rows.scan_all::<Codes>() {
+        let (hash, code) = row?;
+        let invite = rows.get::<Invites>(&hash)?;
+        if hash != TokenHash::of(&code.text) || !invite.is_some_and(|invite| Chat::is_in(&invite.space)) {
+            say(format!("code of invite {hash}: it is another's, or the invite is of no chat"));
+        }
+    }
+    let last = number(rows, MetaKey::LastUser)?;
+    let mut numbers = BTreeSet::new();
+    for row in rows.scan_all::<Users>() {
+        let (did, number) = row?;
+        counts.users += 1;
+        if !numbers.insert(number) || !(1..=last).contains(&number) {
+            say(format!("user {did}: number {number} is another's, or none that was given"));
+        }
+    }
+    for row in rows.scan_all::<Sessions>() {
+        let (_, session) = row?;
+        if rows.get::<Users>(&session.did)?.is_none() {
+            say(format!("user {}: logged in without a number", session.did));
+        }
+    }
+    Ok(())
+}
+
+fn look_at_events(
+    rows: &dyn Rows,
+    counts: &mut Counts,
+    mut say: impl FnMut(String),
+) -> Result<(), RowsError> {
+    for row in rows.scan_all::<Settings>() {
+        let (event, settings) = row?;
+        counts.settings += 1;
+        let is_none = settings == EventSettings::default();
+        let is_url_good = settings.rsvp_redirect_url.as_deref().is_none_or(is_redirect_url);
+        if event.kind != Kind::Event || is_none || !is_url_good {
+            say(format!("settings of {}: nobody could have made them so", event.uri()));
+        }
+    }
+    for row in rows.scan_all::<Tickets>() {
+        let (TicketKey { event, did }, ticket) = row?;
+        counts.tickets += 1;
+        let is_authors = ticket.attestation.authority() == Authority::Did(event.did.as_str());
+        if event.kind != Kind::Event || !is_authors {
+            say(format!("ticket of {did} for {}: nobody could have given it so", event.uri()));
+        }
+    }
+    Ok(())
 }
 
 fn of_invite(

@@ -10,7 +10,7 @@ use crate::tables::rows::Meta;
 use crate::tables::view::{Direction, Overlay, Range, ReadRows, Rows, RowsError};
 
 /// The version that this program writes. Raised whenever a key or a row changes.
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 5;
 
 /// The earliest version whose records and accounts are read as they are; what is derived from them is worked
 /// out anew before the store is used (`rebuild`).

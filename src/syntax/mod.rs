@@ -1,7 +1,7 @@
 //! The identifiers and string formats of the AT Protocol, one type per file.
 //!
 //! Untrusted text becomes one of these types through `parse`, once; whoever holds the type need
-//! not check again. A format that no row keeps is a predicate (`is_uri`, `is_language`). Nothing
+//! not check again. A format that no row keeps is a predicate (`is_uri`, `is_https_url`, `is_language`). Nothing
 //! here resolves, looks up or judges: a well-formed DID need not exist.
 //! Spec: atproto spec, lexicon ("string formats"), and the page of each identifier.
 
@@ -67,6 +67,7 @@ mod cid;
 mod datetime;
 mod did;
 mod handle;
+mod https_url;
 mod language;
 mod nsid;
 mod record_key;
@@ -79,6 +80,7 @@ pub use cid::{Cid, is_cid_string};
 pub use datetime::Datetime;
 pub use did::Did;
 pub use handle::Handle;
+pub use https_url::is_https_url;
 pub use language::is_language;
 pub use nsid::Nsid;
 pub use record_key::RecordKey;

@@ -1,7 +1,8 @@
 //! The hash of an invite's token: what is kept of it, and how its owner names it.
 //!
 //! A token is shown once, to whoever made the invite. Everything else that there is of it is this hash, so that
-//! nobody who reads a store, an export or a log can redeem anything. Spec: RULES §5.
+//! nobody who reads a store, an export or a log can redeem anything. The codes of chats are another matter: the Portal lists
+//! them, so they are kept beside. What a session's cookie says is kept in no other way. Spec: RULES §5 and §6.
 
 use std::fmt;
 use std::str::FromStr;

@@ -6,8 +6,10 @@
 
 pub mod completeness;
 pub mod keys;
+pub mod portal;
 pub mod rows;
 pub mod spaces;
+pub mod tickets;
 pub mod view;
 
 use serde::Serialize;
@@ -15,8 +17,9 @@ use serde::de::DeserializeOwned;
 
 use keys::{
     AnswerKey, ChunkKey, DueKey, EventKey, InvitedKey, Key, LinkKey, MemberKey, MembershipKey, MetaKey,
-    NonceExpiryKey, NonceId, OpenInviteKey, QuarantineKey, RecordId, RedemptionKey, RoundId, RoundRecordKey,
-    RsvpKey, SignupKey, SourceKey, SpaceAuditKey, SpaceId, SpaceInviteKey, StandingKey,
+    NonceExpiryKey, NonceId, OpenInviteKey, PersonSessionKey, PersonTicketKey, QuarantineKey, RecordId,
+    RedemptionKey, RoundId, RoundRecordKey, RsvpKey, SessionExpiryKey, SignupKey, SourceKey, SpaceAuditKey,
+    SpaceId, SpaceInviteKey, StandingKey, TicketKey,
 };
 use view::{ReadRows, Rows, RowsError};
 
@@ -24,7 +27,9 @@ use rows::{Account, EventTally, Meta, Record, RoundFacts, RoundTally, SignupFact
 
 use completeness::{Coverage, Due, Ledger};
 
+use portal::{Chat, Code, Session};
 use spaces::{Audit, Invite, Member, Space};
+use tickets::{EventSettings, Ticket};
 
 use crate::records::{Status, Unusable};
 use crate::syntax::{Did, Tid, TokenHash};
@@ -128,6 +133,28 @@ tables! {
     Nonces = b'N': NonceId => u64;
     /// The same by that time.
     NonceExpiries = b'E': NonceExpiryKey => ();
+    /// Chats by their numbers.
+    Chats = b'h': u64 => Chat;
+    /// The number of a space that is a chat.
+    SpaceChats = b'H': SpaceId => u64;
+    /// The chats that everybody sees, by their numbers.
+    OpenChats = b'b': u64 => ();
+    /// The codes of invites that have one.
+    Codes = b'k': TokenHash => Code;
+    /// The number of everybody who ever logged in.
+    Users = b'W': Did => u64;
+    /// Who is logged in, by the hash of what their cookie says.
+    Sessions = b'y': TokenHash => Session;
+    /// The same by the time until which.
+    SessionExpiries = b'Y': SessionExpiryKey => ();
+    /// The same by person, in the order of that time.
+    PersonSessions = b'z': PersonSessionKey => ();
+    /// How events are set up.
+    Settings = b'f': RecordId => EventSettings;
+    /// Who has a ticket for an event.
+    Tickets = b'K': TicketKey => Ticket;
+    /// The same by person.
+    PersonTickets = b'P': PersonTicketKey => ();
 }
 
 /// A number that the store keeps about itself; 0 if it was never written.

@@ -80,7 +80,7 @@ pub const NOTE_BYTES_MAX: usize = 500;
 /// An invite: whoever has its token may join.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invite {
-    /// To where. It was made by that space's owner.
+    /// To where. It was made by that space's owner, if it has no code that says otherwise.
     pub space: SpaceId,
     /// What one becomes.
     pub perms: Perms,
@@ -133,6 +133,8 @@ pub enum Role {
     Member,
     /// The operator of this service.
     Operator,
+    /// Somebody who decides about the chats of others.
+    Moderator,
 }
 
 /// A person who is, or was, in a space. The owner is in it without a row.
@@ -241,6 +243,12 @@ names! {
         Resume = "resume",
         /// The traces of somebody were erased.
         Erase = "erase",
+        /// An event was set up.
+        Configure = "configure",
+        /// Somebody got a ticket for an event.
+        Link = "link",
+        /// They confirmed it.
+        Confirm = "confirm",
     }
 }
 

@@ -1,4 +1,5 @@
-// The ecosystem's own client makes a space and invites, redeems, lists, revokes: with tokens of two people.
+// The ecosystem's own client makes a space and invites, redeems, lists, revokes, sets up an event and gives out a ticket:
+// with tokens of two people.
 //
 // node spaces.js http://127.0.0.1:8484 directory                                    people that tokens.js made
 // node spaces.js http://127.0.0.1:8484 http://a.pds ada.test bea.test password      people of a real PDS
@@ -7,7 +8,7 @@ import assert from 'node:assert/strict'
 import { Lexicons } from '@atproto/lexicon'
 import { XrpcClient, XRPCError } from '@atproto/xrpc'
 import { load } from './documents.js'
-import { at, made } from './tokens.js'
+import { at, eventOf, made } from './tokens.js'
 
 const [base, place, ...names] = process.argv.slice(2)
 const password = names.pop()
@@ -89,6 +90,36 @@ if (atPds) {
 assert.deepEqual(await act(ada, 'rsvp.atmo.space.admin.deleteSpace', { spaceUri }), { ok: true })
 await refused(ask(ada, 'rsvp.atmo.space.whoami', { spaceUri }), 404, 'NotFound')
 
-const wanted = docs.filter(({ id, defs }) => defs.main && (id.startsWith('rsvp.') || id === 'app.guestlist.listAudit'))
+// Events: of people of a real PDS there are none here.
+const configure = 'events.smokesignal.event.configure'
+const link = 'events.smokesignal.rsvp.linkAttestation'
+const [event, aturi] = [eventOf(ada), `at://${ada.did}/com.example.attestation/one`]
+const settings = { disableDirectRsvp: true, rsvpRedirectUrl: 'https://tickets.example/party' }
+if (atPds) {
+  await refused(act(ada, configure, { event, ...settings }), 404, 'EventNotFound')
+  await refused(act(ada, link, { event, did: bea.did, aturi }), 404, 'NotFound')
+  await refused(act(bea, 'app.guestlist.confirmAttestation', { event }), 404, 'NotFound')
+  assert.deepEqual(await ask(bea, 'app.guestlist.listTickets', {}), { tickets: [] })
+} else {
+  const shown = async (method, params) => (await client.call(method, params)).data
+  assert.deepEqual(await act(ada, configure, { event, ...settings }), {})
+  assert.deepEqual(await act(ada, link, { event, did: bea.did, aturi }), {})
+  const { ticket } = await act(bea, 'app.guestlist.confirmAttestation', { event, aturi })
+  assert.deepEqual([ticket.did, ticket.aturi], [bea.did, aturi])
+  assert.deepEqual(await ask(ada, 'app.guestlist.listTickets', { event }), { tickets: [ticket] })
+  assert.deepEqual(await ask(bea, 'app.guestlist.listTickets', {}), { tickets: [ticket] })
+  const view = await shown('community.lexicon.calendar.getEvent', { repository: ada.did, recordKey: 'party' })
+  assert.deepEqual([view.disableDirectRsvp, view.rsvpRedirectUrl], [true, settings.rsvpRedirectUrl])
+  const rsvp = await shown('community.lexicon.calendar.getRSVP', { event, identity: bea.did })
+  assert.equal(rsvp.attestation, aturi)
+  assert.deepEqual(await act(ada, configure, { event, rsvpRedirectUrl: '' }), {})
+}
+await refused(act(bea, configure, { event, disableDirectRsvp: true }), 400, 'InvalidRequest')
+await refused(act(ada, configure, { event, rsvpRedirectUrl: 'http://tickets.example' }), 400, 'InvalidRedirectUrl')
+await refused(act(bea, link, { event, did: bea.did, aturi }), 403, 'Forbidden')
+
+const ours = ['listAudit', 'listTickets', 'confirmAttestation'].map((name) => `app.guestlist.${name}`)
+const isTheirs = (id) => ['rsvp.', 'events.smokesignal.'].some((start) => id.startsWith(start))
+const wanted = docs.filter(({ id, defs }) => ['query', 'procedure'].includes(defs.main?.type) && (isTheirs(id) || ours.includes(id)))
 assert.deepEqual(wanted.map(({ id }) => id).filter((id) => !called.has(id)), [], 'every method is called')
-console.log(`${called.size} methods of spaces called with tokens, and validated`)
+console.log(`${called.size} methods called with tokens, and validated`)

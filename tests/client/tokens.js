@@ -1,6 +1,6 @@
 // Service tokens for people: those whose keys are here, and those whose PDS makes them.
 //
-// node tokens.js directory      makes people whose keys are there
+// node tokens.js directory      makes people whose keys are there, and a dump of what they published
 
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -45,6 +45,34 @@ function make(dir, names) {
   const lines = people.map(({ document }) => JSON.stringify(document))
   writeFileSync(join(dir, 'people.dids.jsonl'), lines.join('\n'))
   writeFileSync(join(dir, 'people.json'), JSON.stringify(people), { mode: 0o600 })
+  const [ada, bea] = people
+  writeFileSync(join(dir, 'events.jsonl'), [published(ada, EVENT), published(bea, rsvp(ada))].join('\n'))
+}
+
+// What ada publishes, and bea's answer to it. A CID is that of the record, whoever has it.
+const EVENT = {
+  collection: 'community.lexicon.calendar.event',
+  record: { $type: 'community.lexicon.calendar.event', createdAt: '2026-02-01T12:00:00Z', name: 'Party' },
+  cid: 'bafyreie6lroajdiz76hfehtyvg7uxgzrqjis3lekwyuaakc3gjhfczo3i4',
+}
+const rsvp = (host) => ({
+  collection: 'community.lexicon.calendar.rsvp',
+  record: {
+    $type: 'community.lexicon.calendar.rsvp',
+    createdAt: '2026-02-10T12:00:00Z',
+    status: 'community.lexicon.calendar.rsvp#going',
+    subject: { uri: eventOf(host), cid: EVENT.cid },
+  },
+  cid: 'bafyreibmog3ln2sj7fiur3auiqizyiffh6lvq7nr2y3qkg4ejzslbpfuzu',
+})
+
+// The event of somebody.
+export const eventOf = ({ did }) => `at://${did}/${EVENT.collection}/party`
+
+// What a Jetstream says of a record.
+function published({ did }, { collection, record, cid }) {
+  const commit = { rev: '3mdzmn7xqxl22', operation: 'create', collection, rkey: 'party', record, cid }
+  return JSON.stringify({ did, time_us: 1, kind: 'commit', commit })
 }
 
 // The people that were made in a directory.

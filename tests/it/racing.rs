@@ -91,7 +91,7 @@ impl Scene {
         let person = &self.people[who];
         let Some(router) = &self.router else {
             return match self.writer.ask(&person.did, Command::Redeem { hash: Self::hash() }).await {
-                Ok(Done::Joined { space, perms: Perms::Write }) if space == self.space => true,
+                Ok(Done::Joined { space, perms: Perms::Write, .. }) if space == self.space => true,
                 Err(Refusal::InvalidInvite) => false,
                 other => panic!("{other:?}"),
             };

@@ -23,7 +23,7 @@ const GUESTS: usize = 24;
 const SHARED_USES: usize = 20;
 
 /// Numbers by chance, the same in every run.
-pub(crate) struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
     pub(crate) fn below(&mut self, end: usize) -> usize {

@@ -99,6 +99,7 @@ impl Watched {
 /// sender has named somebody or something by it, and that is kept like any other name.
 fn offend(watched: &mut Watched, site: &Site, people: &[Person], space: &str, token: &str) {
     let (owner, guest) = (&people[0], &people[1]);
+    let event = format!("at://{}/community.lexicon.calendar.event/party", guest.did);
     let bodies = [
         format!("{{\"token\": \"{token}\""),
         format!("{{\"token\": \"{token}\", \"token\": \"{token}\"}}"),
@@ -115,6 +116,11 @@ fn offend(watched: &mut Watched, site: &Site, people: &[Person], space: &str, to
         .to_string(),
         json!({ "spaceUri": space, "tokenHash": token, "did": format!("did:{token}"), "perms": token })
             .to_string(),
+        json!({ "event": token, "aturi": token, "did": owner.did, "requireConfirmedEmail": token })
+            .to_string(),
+        json!({ "event": event, "aturi": token, "did": owner.did, "rsvpRedirectUrl": token }).to_string(),
+        json!({ "event": event, "rsvpRedirectUrl": format!("https://{token}@host.example/{token}") })
+            .to_string(),
     ];
     for method in [
         REDEEM,
@@ -125,6 +131,9 @@ fn offend(watched: &mut Watched, site: &Site, people: &[Person], space: &str, to
         "rsvp.atmo.space.admin.deleteSpace",
         "rsvp.atmo.space.admin.addMember",
         "rsvp.atmo.space.admin.removeMember",
+        "events.smokesignal.event.configure",
+        "events.smokesignal.rsvp.linkAttestation",
+        "app.guestlist.confirmAttestation",
     ] {
         for body in &bodies {
             // With its token as the key of a space, somebody says it themselves.
@@ -144,6 +153,7 @@ fn offend(watched: &mut Watched, site: &Site, people: &[Person], space: &str, to
     ] {
         watched.ask(site, owner, LIST, &query);
         watched.ask(site, owner, "app.guestlist.listAudit", &query.replace("spaceUri", "space"));
+        watched.ask(site, owner, "app.guestlist.listTickets", &query.replace("spaceUri", "event"));
         watched.ask(site, owner, "app.guestlist.getStanding", &query.replace("spaceUri", "actor"));
     }
     misuse(watched, site, people, token);

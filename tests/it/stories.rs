@@ -12,12 +12,16 @@ use crate::harness::{check, document, guestlist};
 use crate::netbox::{Running, netbox, until};
 use crate::serving::{Daemon, begin, signal, wait};
 
-/// The commands of the chapter.
+/// The commands of the chapters, which share what they define.
 fn story() -> String {
     let readme = document("README.md");
-    let (_, chapter) = readme.split_once("\n## Spaces and invites\n").expect("the README has the chapter");
-    let (_, block) = chapter.split_once("```sh\n").expect("the chapter has commands");
-    block.split("```").next().unwrap().to_owned()
+    let commands = |chapter: &str| {
+        let (_, chapter) =
+            readme.split_once(&format!("\n## {chapter}\n")).expect("the README has the chapter");
+        let (_, block) = chapter.split_once("```sh\n").expect("the chapter has commands");
+        block.split("```").next().unwrap().to_owned()
+    };
+    commands("Spaces and invites") + &commands("The Portal")
 }
 
 /// A port that is free now, for a service whose name has it.
@@ -34,7 +38,8 @@ fn serve(dir: &Path, port: u16, plc: &Value) -> Daemon {
         .env("GUESTLIST_HTTP__BIND", format!("127.0.0.1:{port}"))
         .env("GUESTLIST_HTTP__PUBLIC_URL", format!("http://localhost:{port}"))
         .env("GUESTLIST_IDENTITY__PLC_URL", plc.as_str().unwrap())
-        .env("GUESTLIST_IDENTITY__ALLOW_PRIVATE_NETWORKS", "true");
+        .env("GUESTLIST_IDENTITY__ALLOW_PRIVATE_NETWORKS", "true")
+        .env("GUESTLIST_PORTAL__ENABLED", "true");
     begin(command)
 }
 
@@ -77,7 +82,13 @@ fn the_story_of_the_readme_and_an_ordinary_client_with_tokens_of_a_real_pds() {
     );
     assert_eq!(answers[3], serde_json::json!({ "ok": true }));
     assert_eq!(answers[4]["spaces"][0]["uri"], space, "through the PDS");
-    assert_eq!(answers.len(), 5);
+    let code = answers[6]["invites"][0]["code"].as_str().unwrap();
+    let joined = serde_json::json!({ "chat_id": 1, "name": "Tea", "visibility": "private", "joined": true });
+    assert_eq!(answers[5], joined);
+    assert_eq!(answers[6]["invites"][0]["uses"], 1);
+    assert_eq!(answers[7], serde_json::json!({ "message": format!("Invite '{code}' revoked") }));
+    assert_eq!(answers[8], serde_json::json!({ "message": "Session ended" }));
+    assert_eq!(answers.len(), 9);
 
     // The client is there where its packages were installed.
     let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/client");

@@ -12,10 +12,12 @@ use guestlist::spaces::command::{Answer, By, Command, InviteTerms, Nonce, Reques
 use guestlist::store::{IfAbsent, Store};
 use guestlist::syntax::{AtUri, Did, TokenHash};
 use guestlist::tables::keys::{MemberKey, NonceId, RedemptionKey, SourceKey, SpaceId, write_space};
+use guestlist::tables::portal::Visibility;
 use guestlist::tables::spaces::{Act, Audit, Finding, Invite, Member, Perms, SpaceTerms};
 use guestlist::tables::view::{ReadRows, Rows, prefix_of};
 use guestlist::tables::{
-    Audits, Invites, Members, Memberships, NonceExpiries, Nonces, OpenInvites, Redemptions, SpaceInvites,
+    Audits, Chats, Invites, Members, Memberships, NonceExpiries, Nonces, OpenChats, OpenInvites,
+    PersonSessions, PersonTickets, Redemptions, SessionExpiries, Sessions, SpaceChats, SpaceInvites, Tickets,
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -175,4 +177,15 @@ pub(crate) fn hold(rows: &dyn Rows) {
     assert_eq!(rows.scan_all::<SpaceInvites>().count(), rows.scan_all::<Invites>().count());
     assert_eq!(rows.scan_all::<Memberships>().count(), rows.scan_all::<Members>().count());
     assert_eq!(rows.scan_all::<NonceExpiries>().count(), rows.scan_all::<Nonces>().count());
+    assert_eq!(rows.scan_all::<SpaceChats>().count(), rows.scan_all::<Chats>().count());
+    let seen =
+        rows.scan_all::<Chats>().filter(|row| row.as_ref().unwrap().1.visibility != Visibility::Private);
+    assert_eq!(rows.scan_all::<OpenChats>().count(), seen.count());
+    let sessions = rows.scan_all::<Sessions>().count();
+    assert_eq!(rows.scan_all::<SessionExpiries>().count(), sessions);
+    assert_eq!(rows.scan_all::<PersonSessions>().count(), sessions);
+    assert_eq!(rows.scan_all::<PersonTickets>().count(), rows.scan_all::<Tickets>().count());
+    let mut faults = Vec::new();
+    guestlist::spaces::sound::look(rows, |fault| faults.push(fault)).unwrap();
+    assert_eq!(faults, Vec::<String>::new());
 }

@@ -3,14 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::create_invite::perms;
-use super::{Calling, space_of};
+use super::{Calling, named_person, space_of};
 use crate::http::error::ApiError;
 use crate::spaces::command::{Command, Done};
 use crate::syntax::{AtUri, Did};
-
-/// Bytes of the longest DID with which somebody can log in, a `did:web` of a host with a port. Others would only fill the
-/// disk: each is in four rows.
-const DID_BYTES_MAX: usize = 280;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,10 +25,8 @@ pub(in crate::http) struct Added {
 
 pub(in crate::http) fn ask(_: &Calling<'_>, input: Input) -> Result<(Command, ()), ApiError> {
     let perms = perms(input.perms.as_deref())?;
-    if input.did.as_str().len() > DID_BYTES_MAX {
-        return Err(ApiError::BadField { path: "/did".into(), expected: "a did:plc or a did:web" });
-    }
-    Ok((Command::AddMember { space: space_of(&input.space_uri)?, did: input.did, perms }, ()))
+    let did = named_person(input.did)?;
+    Ok((Command::AddMember { space: space_of(&input.space_uri)?, did, perms }, ()))
 }
 
 pub(in crate::http) fn show(_: &Calling<'_>, (): (), done: Done) -> Option<Added> {

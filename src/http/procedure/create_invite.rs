@@ -1,18 +1,14 @@
 //! `rsvp.atmo.space.invite.create`: makes an invite, and shows its token, this once.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::{Calling, space_of};
 use crate::http::error::ApiError;
+use crate::http::secret::Token;
 use crate::http::space::InviteView;
 use crate::spaces::command::{Command, Done, InviteTerms};
-use crate::syntax::{AtUri, TokenHash};
+use crate::syntax::AtUri;
 use crate::tables::spaces::Perms;
-
-/// Bytes of a token: nobody guesses 256 bits (RULES §5).
-const TOKEN_BYTES: usize = 32;
 
 /// The greatest integer that every JSON reader keeps.
 const INTEGER_MAX: i64 = (1 << 53) - 1;
@@ -34,28 +30,10 @@ pub(in crate::http) struct Input {
     note: Option<Box<str>>,
 }
 
-/// A token, with its hash. It is shown to its owner alone, so this has no form in which it could be logged.
-pub(in crate::http) struct Token {
-    text: String,
-    hash: TokenHash,
-}
-
 #[derive(Serialize)]
 pub(in crate::http) struct Created {
     token: String,
     invite: InviteView,
-}
-
-impl Token {
-    fn new() -> Result<Self, ApiError> {
-        let mut bytes = [0; TOKEN_BYTES];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            tracing::error!(%error, "the operating system gave no random bytes");
-            ApiError::Internal
-        })?;
-        let text = URL_SAFE_NO_PAD.encode(bytes);
-        Ok(Self { hash: TokenHash::of(&text), text })
-    }
 }
 
 pub(in crate::http) fn ask(calling: &Calling<'_>, input: Input) -> Result<(Command, Token), ApiError> {

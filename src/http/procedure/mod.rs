@@ -6,11 +6,13 @@
 #![allow(clippy::disallowed_methods, reason = "a shell: the time of day")]
 
 pub(super) mod add_member;
+pub(super) mod configure_event;
+pub(super) mod confirm_attestation;
 pub(super) mod create_invite;
 pub(super) mod create_space;
 pub(super) mod delete_space;
-mod input;
 pub(super) mod leave_space;
+pub(super) mod link_attestation;
 pub(super) mod redeem;
 pub(super) mod remove_member;
 pub(super) mod revoke;
@@ -30,9 +32,16 @@ use super::Service;
 use super::answer::{Shared, json};
 use super::door::{Visitor, private};
 use super::error::ApiError;
+use super::input;
 use super::space::space_of;
+use super::ticket::event_of;
 use crate::spaces::command::{Command, Done};
-use crate::syntax::Did;
+use crate::syntax::{AtUri, Did};
+use crate::tables::keys::RecordId;
+
+/// Bytes of the longest DID with which somebody can log in, a `did:web` of a host with a port. Others would only fill the
+/// disk: each is in several rows.
+const DID_BYTES_MAX: usize = 280;
 
 /// A call by somebody who is known.
 pub(super) struct Calling<'a> {
@@ -106,4 +115,27 @@ impl Changed {
             _ => None,
         }
     }
+}
+
+/// The answer of a procedure that says only that it is so now, whether it was before or not.
+#[derive(Serialize)]
+pub(super) struct Nothing {}
+
+impl Nothing {
+    fn of(done: &Done) -> Option<Self> {
+        matches!(done, Done::Changed(_)).then_some(Self {})
+    }
+}
+
+/// Somebody whom an input names.
+fn named_person(did: Did) -> Result<Did, ApiError> {
+    if did.as_str().len() > DID_BYTES_MAX {
+        return Err(ApiError::BadField { path: "/did".into(), expected: "a did:plc or a did:web" });
+    }
+    Ok(did)
+}
+
+/// The event that an input names; `None` where it is under a handle, and so nobody's.
+fn named_event(uri: &AtUri) -> Result<Option<RecordId>, ApiError> {
+    event_of(uri, ApiError::BadField { path: "/event".into(), expected: "the AT-URI of an event" })
 }

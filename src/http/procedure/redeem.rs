@@ -26,7 +26,7 @@ pub(in crate::http) fn ask(_: &Calling<'_>, input: Input) -> Result<(Command, ()
 
 pub(in crate::http) fn show(_: &Calling<'_>, (): (), done: Done) -> Option<Redeemed> {
     match done {
-        Done::Joined { space, perms } => Some(Redeemed { space_uri: space.uri(), perms: perms.name() }),
+        Done::Joined { space, perms, .. } => Some(Redeemed { space_uri: space.uri(), perms: perms.name() }),
         _ => None,
     }
 }

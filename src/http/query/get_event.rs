@@ -1,4 +1,4 @@
-//! `community.lexicon.calendar.getEvent`: one event with the counts of its effective RSVPs.
+//! `community.lexicon.calendar.getEvent`: one event with the counts of its effective RSVPs, and as its author set it up.
 //!
 //! Wire-compatible with Smoke Signal (CONTRACT §4.1): the parameter has two spellings, and whatever does
 //! not lead to an event is `not_found`.
@@ -11,6 +11,7 @@ use crate::http::error::{ApiError, Failure};
 use crate::http::params::Params;
 use crate::http::view::{Fields, FlatView, Stored, live};
 use crate::records::Kind;
+use crate::spaces::tickets;
 use crate::syntax::{Cid, Did, RecordKey};
 use crate::tables::EventTallies;
 use crate::tables::keys::{EventKey, RecordId};
@@ -24,7 +25,7 @@ const EVENT_VIEW: &str = "community.lexicon.calendar.eventView";
 const LOCATIONS_MAX: usize = 1_000;
 
 /// The fields of an event view that are ours.
-const OURS: [&str; 9] = [
+const OURS: [&str; 12] = [
     "$type",
     "uri",
     "cid",
@@ -34,6 +35,9 @@ const OURS: [&str; 9] = [
     "countInterested",
     "countNotGoing",
     "locationCids",
+    "requireConfirmedEmail",
+    "disableDirectRsvp",
+    "rsvpRedirectUrl",
 ];
 
 #[derive(Serialize)]
@@ -50,6 +54,12 @@ struct Ours<'a> {
     count_not_going: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     location_cids: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    require_confirmed_email: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disable_direct_rsvp: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rsvp_redirect_url: Option<Box<str>>,
 }
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<FlatView, Failure> {
@@ -63,6 +73,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<FlatView, Failure> {
     let stored = Stored::read(call.rows, &id, &record)?;
     let uri = id.uri();
     let tally = call.rows.get::<EventTallies>(&EventKey::of(&uri))?.unwrap_or_default();
+    let settings = tickets::settings(call.rows, &id)?;
     let ours = Ours {
         view: EVENT_VIEW,
         uri: &uri,
@@ -73,6 +84,9 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<FlatView, Failure> {
         count_interested: tally.interested,
         count_not_going: tally.notgoing,
         location_cids: location_cids(&stored.fields)?,
+        require_confirmed_email: settings.require_confirmed_email,
+        disable_direct_rsvp: settings.disable_direct_rsvp,
+        rsvp_redirect_url: settings.rsvp_redirect_url,
     };
     Ok(stored.flatten(&OURS, &ours))
 }

@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::http::answer::Call;
 use crate::http::error::Failure;
 use crate::http::page::{Item, Paging, Step};
+use crate::http::ticket::attestation;
 use crate::http::view::{LinkView, RecordView, Stored, links, live};
 use crate::records::{Kind, Status};
 use crate::rules::attendance::effective;
-use crate::syntax::Did;
+use crate::syntax::{AtUri, Did};
 use crate::tables::Rsvps;
 use crate::tables::keys::{EventKey, Key, RecordId, write_event, write_event_author};
 use crate::tables::view::{Range, ReadRows, RowsError, prefix_of};
@@ -33,6 +34,8 @@ struct EventRsvp {
     status: &'static str,
     record: RecordView,
     links: Vec<LinkView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<AtUri>,
 }
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<RsvpList, Failure> {
@@ -50,19 +53,21 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<RsvpList, Failure> {
         let (key, _) = row?;
         let mut place = Vec::new();
         key.author.write(&mut place);
-        Ok((place, step(call, &event, key.author, wanted)?))
+        Ok((place, step(call, &uri, key.author, wanted)?))
     }))?;
     Ok(RsvpList { rsvps: page.items, cursor: page.cursor })
 }
 
 fn step(
     call: &Call<'_>,
-    event: &EventKey,
+    event: &AtUri,
     author: Did,
     wanted: Option<&str>,
 ) -> Result<Step<EventRsvp>, RowsError> {
     let rows = call.rows;
-    let Some((key, status)) = effective(rows, event, &author)? else { return Ok(Step::Passed) };
+    let Some((key, status)) = effective(rows, &EventKey::of(event.as_str()), &author)? else {
+        return Ok(Step::Passed);
+    };
     if wanted.is_some_and(|wanted| wanted != status.name()) {
         return Ok(Step::Passed);
     }
@@ -76,6 +81,7 @@ fn step(
         status: status.name(),
         record: stored.json(),
         links: links(rows, Kind::Rsvp, &stored.fields)?,
+        attestation: attestation(rows, event, &id.did)?,
         author: id.did,
     };
     Ok(Step::Shown(Item { view, record_bytes: stored.bytes }))

@@ -9,10 +9,11 @@ use serde::Serialize;
 use crate::http::answer::Call;
 use crate::http::error::{ApiError, Failure};
 use crate::http::page::PAGE_BYTES_MAX;
+use crate::http::ticket::attestation;
 use crate::http::view::{RecordView, Stored};
 use crate::records::{Body, Kind};
 use crate::rules::accounts;
-use crate::syntax::Datetime;
+use crate::syntax::{AtUri, Datetime};
 use crate::tables::keys::{Moment, RecordId, write_answers, write_person};
 use crate::tables::view::{ReadRows, RowsError, prefix_of};
 use crate::tables::{Answers, Records};
@@ -39,6 +40,8 @@ struct RsvpView {
     record: RecordView,
     event_uri: String,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<AtUri>,
 }
 
 pub(in crate::http) fn run(call: &Call<'_>) -> Result<RsvpList, Failure> {
@@ -80,6 +83,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<RsvpList, Failure> {
             record: stored.json(),
             event_uri: rsvp.subject.as_str().to_owned(),
             status: rsvp.status.name(),
+            attestation: attestation(rows, &rsvp.subject, &id.did)?,
         });
     }
     Ok(list)

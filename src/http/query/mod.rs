@@ -25,4 +25,5 @@ pub(super) mod list_rsvps;
 pub(super) mod list_signups;
 pub(super) mod list_spaces;
 pub(super) mod list_submissions;
+pub(super) mod list_tickets;
 pub(super) mod whoami;

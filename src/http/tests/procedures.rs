@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
 
-use super::office::{Office, claims, signer, token};
+use super::office::{Office, claims, signer, token, wants_a_token};
 use super::world::{Answer, World, exchange};
 use crate::http::requests::Client;
 use crate::records::Kind;
@@ -180,12 +180,14 @@ async fn a_body_that_is_none_is_refused() {
 #[tokio::test]
 async fn a_procedure_is_posted_and_a_query_is_not() {
     let office = Office::of(&["ada"]);
-    for (method, document) in documents().iter().filter(|(id, _)| id.starts_with("rsvp.")) {
+    let mut methods = 0;
+    for (method, document) in documents().iter().filter(|(id, _)| wants_a_token(id)) {
         let wrong = match document["defs"]["main"]["type"].as_str() {
             Some("procedure") => Method::GET,
             Some("query") => Method::POST,
             _ => continue,
         };
+        methods += 1;
         for verb in [wrong, Method::PUT, Method::DELETE] {
             let request = Request::builder().method(verb).uri(format!("/xrpc/{method}"));
             let request = request.header("authorization", format!("Bearer {}", token("ada", method)));
@@ -193,16 +195,20 @@ async fn a_procedure_is_posted_and_a_query_is_not() {
             answer.assert_error(405, "MethodNotAllowed");
         }
     }
+    assert_eq!(methods, METHODS);
 }
 
+/// Methods that take a service token.
+const METHODS: usize = 18;
+
 #[tokio::test]
-async fn every_method_of_spaces_wants_to_know_who_asks() {
+async fn every_method_of_spaces_and_tickets_wants_to_know_who_asks() {
     let office = Office::of(&["ada"]);
     let mut methods = 0;
     for (method, document) in documents() {
         let verb = match document["defs"]["main"]["type"].as_str() {
             Some("procedure") => Method::POST,
-            Some("query") if method.starts_with("rsvp.") || method.ends_with("listAudit") => Method::GET,
+            Some("query") if wants_a_token(&method) => Method::GET,
             _ => continue,
         };
         methods += 1;
@@ -212,7 +218,7 @@ async fn every_method_of_spaces_wants_to_know_who_asks() {
         assert_eq!(answer.headers["www-authenticate"], "Bearer");
         assert_eq!(answer.headers["cache-control"], "no-store");
     }
-    assert_eq!(methods, 14);
+    assert_eq!(methods, METHODS);
 }
 
 #[tokio::test]

@@ -125,7 +125,11 @@ async fn what_the_owner_says_of_a_space_is_for_the_owner() {
 
 #[tokio::test]
 async fn a_quota_says_so() {
-    let office = Office::within(&["ada"], Bounds { active_invites_max: 2, spaces_max: 1 }, |_| {});
+    let office = Office::within(
+        &["ada"],
+        Bounds { active_invites_max: 2, spaces_max: 1, ..Bounds::default() },
+        |_| {},
+    );
     let space = office.space("ada", "club").await;
     office.call("ada", CREATE_SPACE, json!({})).await.assert_error(409, "QuotaExceeded");
     for _ in 0..2 {

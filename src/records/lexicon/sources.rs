@@ -12,6 +12,7 @@ macro_rules! sources {
 }
 
 sources! {
+    "app/guestlist/confirmAttestation",
     "app/guestlist/defs",
     "app/guestlist/explain",
     "app/guestlist/getInviteGraph",
@@ -28,6 +29,7 @@ sources! {
     "app/guestlist/listRounds",
     "app/guestlist/listSignups",
     "app/guestlist/listSubmissions",
+    "app/guestlist/listTickets",
     "at/atjam/invitation",
     "at/atjam/jam",
     "at/atjam/round",
@@ -44,6 +46,8 @@ sources! {
     "community/lexicon/location/geo",
     "community/lexicon/location/hthree",
     "events/smokesignal/calendar/acceptance",
+    "events/smokesignal/event/configure",
+    "events/smokesignal/rsvp/linkAttestation",
     "rsvp/atmo/space/admin/addMember",
     "rsvp/atmo/space/admin/createSpace",
     "rsvp/atmo/space/admin/deleteSpace",

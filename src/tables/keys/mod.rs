@@ -37,16 +37,29 @@
 //! | `SpaceAudits` | space `\0` number in eight bytes, newest first | `Vdid:…/self\0\xff…` |
 //! | `Nonces` | hash of issuer and `jti`, 32 bytes | `N\x9f…` |
 //! | `NonceExpiries` | seconds in eight bytes, hash | `E\x00…\x9f…` |
+//! | `Chats`, `OpenChats` | number in eight bytes | `h\x00…\x01` |
+//! | `SpaceChats` | as `Spaces` | `Hdid:plc:a/app.guestlist.portal.chat/1` |
+//! | `Codes` | hash of the code, 32 bytes | `k\xba\x78…` |
+//! | `Users` | DID | `Wdid:plc:a` |
+//! | `Sessions` | hash of the cookie's value, 32 bytes | `y\x9f…` |
+//! | `SessionExpiries` | time in eight bytes, hash | `Y\x80…\x9f…` |
+//! | `PersonSessions` | person `\0` time in eight bytes, hash | `zdid:plc:a\0\x80…\x9f…` |
+//! | `Settings` | as `Records` | `fdid:plc:a/\x06e1` |
+//! | `Tickets` | event as in `Records`, `\0`, person | `Kdid:plc:a/\x06e1\0did:plc:b` |
+//! | `PersonTickets` | person `\0` event as in `Records` | `Pdid:plc:b\0did:plc:a/\x06e1` |
 //! | `Answers` | author `\0` time and order, eight bytes each, record key | `Adid:plc:b\0\x80…v1` |
 
 mod completeness;
 mod events;
+mod portal;
 mod records;
 mod rounds;
 mod spaces;
+mod tickets;
 
 pub use completeness::DueKey;
 pub use events::{AnswerKey, EventKey, Moment, RsvpKey, write_answers, write_event, write_event_author};
+pub use portal::{PersonSessionKey, SessionExpiryKey, write_session_until};
 pub use records::{
     ChunkKey, QuarantineKey, RecordId, Target, write_collection, write_kind, write_repository,
 };
@@ -59,6 +72,7 @@ pub use spaces::{
     MemberKey, MembershipKey, NonceExpiryKey, NonceId, OpenInviteKey, RedemptionKey, SpaceAuditKey, SpaceId,
     SpaceInviteKey, write_open_until, write_owner, write_space,
 };
+pub use tickets::{PersonTicketKey, TicketKey, write_ticket};
 
 use crate::syntax::{Did, RecordKey};
 
@@ -91,6 +105,10 @@ pub enum MetaKey {
     Failing,
     /// The number that the next entry of the audit gets.
     NextAudit,
+    /// The number that the last chat got.
+    LastChat,
+    /// The number that the last user got.
+    LastUser,
 }
 
 /// What a source is known by.
@@ -132,6 +150,8 @@ impl Key for MetaKey {
             MetaKey::Due => b"due",
             MetaKey::Failing => b"failing",
             MetaKey::NextAudit => b"next-audit",
+            MetaKey::LastChat => b"last-chat",
+            MetaKey::LastUser => b"last-user",
         });
     }
 
@@ -146,6 +166,8 @@ impl Key for MetaKey {
             b"due" => Some(MetaKey::Due),
             b"failing" => Some(MetaKey::Failing),
             b"next-audit" => Some(MetaKey::NextAudit),
+            b"last-chat" => Some(MetaKey::LastChat),
+            b"last-user" => Some(MetaKey::LastUser),
             _ => None,
         }
     }

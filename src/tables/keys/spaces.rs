@@ -118,11 +118,11 @@ pub fn write_space(space: &SpaceId, out: &mut Vec<u8>) {
 }
 
 /// A time, so that earlier ones sort first, those before the epoch among them.
-fn write_time(time: i64, out: &mut Vec<u8>) {
+pub(super) fn write_time(time: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&(time.cast_unsigned() ^ 1 << 63).to_be_bytes());
 }
 
-fn read_time(bytes: [u8; 8]) -> i64 {
+pub(super) fn read_time(bytes: [u8; 8]) -> i64 {
     (u64::from_be_bytes(bytes) ^ 1 << 63).cast_signed()
 }
 

@@ -43,8 +43,9 @@ come from any method; each has its own below.
 
 ## Who asks
 
-`rsvp.atmo.space.*` and `app.guestlist.listAudit` answer only to somebody whom they know; the others ask nobody who
-they are. There are two ways to be known:
+`rsvp.atmo.space.*`, `events.smokesignal.*`, `app.guestlist.confirmAttestation`, `app.guestlist.listAudit` and
+`app.guestlist.listTickets` answer only to somebody whom they know; the others ask nobody who they are. There are two
+ways to be known:
 
 - A **service token** from one's own PDS: `com.atproto.server.getServiceAuth` with the DID of this service as `aud` and
   the method as `lxm`. It goes along as `Authorization: Bearer <token>`.
@@ -64,7 +65,9 @@ needs one of its own, a repeated one too. It may be valid for five minutes at mo
 
 /// Whether a method answers only who has a service token. No lexicon can say so; [`HEAD`] does.
 pub(crate) fn needs_token(id: &str) -> bool {
-    id.starts_with("rsvp.atmo.space.") || id == "app.guestlist.listAudit"
+    const OURS: [&str; 3] =
+        ["app.guestlist.confirmAttestation", "app.guestlist.listAudit", "app.guestlist.listTickets"];
+    id.starts_with("rsvp.atmo.space.") || id.starts_with("events.smokesignal.") || OURS.contains(&id)
 }
 
 /// Definitions by full name: the NSID alone for `main`.

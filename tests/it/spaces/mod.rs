@@ -1,10 +1,13 @@
-//! What spaces decide, rule by rule, as RULES §5 has it.
+//! What spaces decide, rule by rule, as RULES §5 to §7 have it.
 
 mod invites;
 mod keeping;
 mod lines;
 mod members;
+mod portal;
 mod races;
+mod redirects;
+mod tickets;
 
 use guestlist::codec::event::{self, Block, Commit, Event, Op, Origin, Write};
 use guestlist::codec::json::encode_dag_cbor;
@@ -29,7 +32,7 @@ struct World {
     bounds: Bounds,
     now: i64,
     events: u64,
-    nonces: u8,
+    nonces: u64,
 }
 
 fn did(name: &str) -> Did {
@@ -67,10 +70,9 @@ impl World {
     }
 
     fn nonce(&mut self) -> Nonce {
-        self.nonces = self.nonces.wrapping_add(1);
+        self.nonces += 1;
         let mut id = [0; 32];
-        id[0] = self.nonces;
-        id[8..16].copy_from_slice(&self.now.to_be_bytes());
+        id[..8].copy_from_slice(&self.nonces.to_be_bytes());
         Nonce { id: NonceId(id), expires: u64::try_from(self.now).unwrap() / 1_000 + 300 }
     }
 
@@ -86,7 +88,7 @@ impl World {
     }
 
     fn request(&mut self, request: &Request) -> Answer {
-        let (bounds, now) = (self.bounds, self.now);
+        let (bounds, now) = (self.bounds.clone(), self.now);
         self.write(|rows| apply(rows, &bounds, now, request).unwrap())
     }
 
@@ -107,8 +109,13 @@ impl World {
         self.ask(caller, Command::CreateInvite { space: space(uri), hash: hash(token), terms })
     }
 
+    /// Redeems, and says what one is then. Whether one was that before is the Portal's affair.
     fn redeem(&mut self, caller: &str, token: &str) -> Answer {
-        self.ask(caller, Command::Redeem { hash: hash(token) })
+        let answer = self.ask(caller, Command::Redeem { hash: hash(token) });
+        answer.map(|done| match done {
+            Done::Joined { space, perms, .. } => Done::Joined { space, perms, is_new: true },
+            done => done,
+        })
     }
 
     fn revoke(&mut self, caller: &str, uri: &str, token: &str) -> Answer {
@@ -190,7 +197,7 @@ impl World {
 }
 
 fn joined(uri: &str, perms: Perms) -> Answer {
-    Ok(Done::Joined { space: space(uri), perms })
+    Ok(Done::Joined { space: space(uri), perms, is_new: true })
 }
 
 const INVALID: Answer = Err(Refusal::InvalidInvite);

@@ -1,5 +1,7 @@
 //! The operator's side of spaces: out and in, checked, looked at, paused, revoked and erased, alone and beside a daemon.
 
+mod portal;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -21,6 +23,8 @@ use tempfile::{TempDir, tempdir};
 
 use crate::harness::{check as assert_sound, digest, export, guestlist, recording, replay, run, succeed};
 use crate::serving::{Daemon, begin};
+
+pub(crate) use portal::everything;
 
 /// Who holds the event that is in the recordings, and has a space by it.
 const HOST: &str = "did:plc:wjhryzcympl32mbztchwd6qy";
@@ -333,7 +337,10 @@ fn a_rebuild_leaves_alone_what_follows_from_no_record() {
     let (before, digest_before) = (procedures(&data), digest(&data));
     let said = succeed(&[&"check", &"--rebuild", &"--data-dir", &data]);
     assert!(
-        said.contains("1 spaces, 4 invites, 3 uses of them, 4 members, 11 entries of the audit"),
+        said.contains(
+            "1 spaces, 4 invites, 3 uses of them, 4 members, 0 chats, 0 users, 0 settings and 0 tickets of events, \
+             11 entries of the audit"
+        ),
         "{said}"
     );
     assert_eq!((procedures(&data), digest(&data)), (before, digest_before));
@@ -365,7 +372,15 @@ struct Held {
 }
 
 fn held(beside: bool) -> Held {
-    let (dir, data) = filled();
+    hold(filled(), beside)
+}
+
+/// The same with something of everything.
+fn with_everything(beside: bool) -> Held {
+    hold(everything(), beside)
+}
+
+fn hold((dir, data): (TempDir, PathBuf), beside: bool) -> Held {
     let daemon = beside.then(|| {
         let config = dir.path().join("guestlist.toml");
         let text = format!("data_dir = {data:?}\n[http]\nbind = \"127.0.0.1:0\"\n");
@@ -537,14 +552,17 @@ fn somebody_is_erased_for_good() {
     for beside in [false, true] {
         let held = held(beside);
         let said = held.says(&["erase", "did:plc:bea", "--yes"]);
-        assert_eq!(said, "2 spaces and memberships erased\n2 entries of the audit erased or made nameless\n");
+        assert_eq!(
+            said,
+            "2 spaces, memberships, settings, tickets and traces in the Portal erased\n2 entries of the audit erased or made nameless\n"
+        );
         let left = held.says(&["export", "--procedures"]);
         assert!(!left.contains("did:plc:bea") && left.contains("did:plc:cal"));
         assert!(held.says(&["invites", "list", CLUB]).contains(" 2/2 "), "a use still counts");
         let again = held.says(&["erase", "did:plc:bea", "--yes"]);
         assert_eq!(
             again,
-            "0 spaces and memberships erased\n0 entries of the audit erased or made nameless\n"
+            "0 spaces, memberships, settings, tickets and traces in the Portal erased\n0 entries of the audit erased or made nameless\n"
         );
         // Whose spaces go with everybody in them.
         held.says(&["erase", "did:plc:ada", "--yes"]);

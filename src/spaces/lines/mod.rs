@@ -4,19 +4,30 @@
 //! fixed order, without those that have nothing to say. Used service tokens have none: they mean something for minutes.
 //! Format: CONTRACT §3.
 
+mod portal;
+mod tickets;
+
 use std::fmt;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::syntax::{AtUri, Did, TokenHash};
-use crate::tables::keys::{MemberKey, RedemptionKey, SpaceId};
+use crate::tables::keys::{MemberKey, RecordId, RedemptionKey, SpaceId, TicketKey};
+use crate::tables::portal::{Chat, Code};
 use crate::tables::spaces::{
     Act, Actor, AppPolicy, Audit, Finding, Invite, Left, Made, Member, Perms, Revoked, Role, Space,
     SpaceTerms,
 };
+use crate::tables::tickets::{EventSettings, Ticket};
 use crate::tables::view::{ReadRows, Rows, RowsError};
-use crate::tables::{Audits, Invites, Members, Redemptions, Spaces};
+use crate::tables::{
+    Audits, Chats, Codes, Invites, Members, Redemptions, Settings, Spaces, Tickets, Users, number,
+};
+
+pub use portal::Numbered;
+use portal::{ChatLine, CodeLine, LastLine, UserLine};
+use tickets::{SettingsLine, TicketLine};
 
 /// The greatest number that a line may have: that up to which every JSON reader agrees, and nothing that is counted
 /// on from there runs over.
@@ -33,6 +44,18 @@ pub enum Row {
     Redemption(RedemptionKey, i64),
     /// A person who is, or was, in a space.
     Member(MemberKey, Member),
+    /// A chat under its number.
+    Chat(u64, Chat),
+    /// The code of an invite.
+    Code(TokenHash, Code),
+    /// The number of somebody.
+    User(Did, u64),
+    /// How an event is set up.
+    Settings(RecordId, EventSettings),
+    /// A ticket for an event.
+    Ticket(TicketKey, Ticket),
+    /// The greatest number that was given, also when what it was given to is gone: nothing else gets it.
+    Last(Numbered, u64),
     /// An entry of the audit under its number.
     Audit(u64, Audit),
 }
@@ -142,8 +165,8 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Gives each line, without its newline, to `write`: spaces, invites, uses, members, entries of the audit, each in the
-/// order of their keys.
+/// Gives each line, without its newline, to `write`: spaces, chats, users, the last numbers of both, invites, codes, uses,
+/// members, settings of events, tickets, entries of the audit, each in the order of their keys.
 ///
 /// # Errors
 /// The rows cannot be read, or those of `write`.
@@ -155,9 +178,26 @@ pub fn export<E: From<RowsError>>(
         let (id, space) = row?;
         write(&text(&SpaceLine::of(&id, space)))?;
     }
+    for row in rows.scan_all::<Chats>() {
+        let (number, chat) = row?;
+        write(&text(&ChatLine::of(number, chat)))?;
+    }
+    for row in rows.scan_all::<Users>() {
+        let (did, number) = row?;
+        write(&text(&UserLine::of(did, number)))?;
+    }
+    for numbered in Numbered::ALL {
+        // Where nothing ever had a number there is nothing to say.
+        if let last @ 1.. = number(rows, numbered.key())? {
+            write(&text(&LastLine::of(numbered, last)))?;
+        }
+    }
     for row in rows.scan_all::<Invites>() {
         let (hash, invite) = row?;
         write(&text(&InviteLine::of(hash, invite)))?;
+    }
+    for row in rows.scan_all::<Codes>() {
+        write(&text(&CodeLine::of(row?.1)))?;
     }
     for row in rows.scan_all::<Redemptions>() {
         let (RedemptionKey { hash, did }, redeemed_at) = row?;
@@ -166,6 +206,14 @@ pub fn export<E: From<RowsError>>(
     for row in rows.scan_all::<Members>() {
         let (key, member) = row?;
         write(&text(&MemberLine::of(key, &member)))?;
+    }
+    for row in rows.scan_all::<Settings>() {
+        let (event, settings) = row?;
+        write(&text(&SettingsLine::of(&event, settings)))?;
+    }
+    for row in rows.scan_all::<Tickets>() {
+        let (key, ticket) = row?;
+        write(&text(&TicketLine::of(key, ticket)))?;
     }
     for row in rows.scan_all::<Audits>() {
         let (number, entry) = row?;
@@ -181,6 +229,12 @@ pub fn parse(line: &str) -> Option<Result<Row, LineError>> {
         "invite" => read(line, InviteLine::row),
         "redemption" => read(line, RedemptionLine::row),
         "member" => read(line, MemberLine::row),
+        "chat" => read(line, ChatLine::row),
+        "user" => read(line, UserLine::row),
+        "last" => read(line, LastLine::row),
+        "code" => read(line, |line: CodeLine| Ok(line.row())),
+        "settings" => read(line, SettingsLine::row),
+        "ticket" => read(line, TicketLine::row),
         "audit" => read(line, AuditLine::row),
         _ => return None,
     })

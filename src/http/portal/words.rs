@@ -1,0 +1,42 @@
+//! Errors as the Portal words them: a text, and an id by which the request is found in the log.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde::Serialize;
+use tracing::Instrument as _;
+use uuid::{Builder, Uuid};
+
+use crate::http::error::ApiError;
+use crate::http::requests::Correlation;
+
+#[derive(Serialize)]
+struct ErrorBody {
+    error: String,
+    correlation_id: String,
+}
+
+/// Gives every refusal its body. What is logged meanwhile has the id too.
+pub(super) async fn render(request: Request, next: Next) -> Response {
+    let is_head = request.method() == Method::HEAD;
+    let correlation_id = new_id();
+    let span = tracing::info_span!("portal", %correlation_id);
+    let mut response = next.run(request).instrument(span).await;
+    let Some(error) = ApiError::taken_from(&mut response) else { return response };
+    let body = ErrorBody { error: error.to_string(), correlation_id: correlation_id.to_string() };
+    let body = serde_json::to_vec(&body).expect("a map of strings serialises");
+    response.extensions_mut().insert(Correlation(correlation_id));
+    error.head(response.headers_mut(), body.len());
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    *response.body_mut() = if is_head { Body::empty() } else { body.into() };
+    response
+}
+
+fn new_id() -> Uuid {
+    let mut bytes = [0; 16];
+    // It is for finding things in a log: without randomness it is merely no help.
+    let _ = getrandom::fill(&mut bytes);
+    Builder::from_random_bytes(bytes).into_uuid()
+}
