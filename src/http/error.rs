@@ -160,7 +160,8 @@ pub(super) enum ApiError {
 }
 
 impl ApiError {
-    fn name(&self) -> &'static str {
+    /// The status and the name of it.
+    fn kind(&self) -> (StatusCode, &'static str) {
         match self {
             ApiError::BadQueryString
             | ApiError::MissingParameter { .. }
@@ -178,94 +179,52 @@ impl ApiError {
             | ApiError::IsOwner
             | ApiError::NotTheCallersEvent
             | ApiError::NoSetting
-            | ApiError::Malformed => "InvalidRequest",
-            ApiError::BadRedirectUrl => "InvalidRedirectUrl",
-            ApiError::SpaceExists => "AlreadyExists",
-            ApiError::Quota => "QuotaExceeded",
-            ApiError::InvalidInvite => "InvalidInvite",
+            | ApiError::Malformed => (StatusCode::BAD_REQUEST, "InvalidRequest"),
+            ApiError::BadRedirectUrl => (StatusCode::BAD_REQUEST, "InvalidRedirectUrl"),
+            ApiError::InvalidInvite => (StatusCode::BAD_REQUEST, "InvalidInvite"),
+            ApiError::Unauthorized(_) | ApiError::NoSession | ApiError::SeveralSessions => {
+                (StatusCode::UNAUTHORIZED, "AuthRequired")
+            }
             ApiError::NotTheOwner
             | ApiError::NotAMember
             | ApiError::NotTheAuthor
             | ApiError::InactiveAccount
             | ApiError::CrossSite
             | ApiError::NotAManager
-            | ApiError::NotAnAdmin => "Forbidden",
-            ApiError::TooOften { .. } => "RateLimitExceeded",
-            ApiError::BodyTooSlow => "RequestTimeout",
-            ApiError::RoundNotFound => "RoundNotFound",
+            | ApiError::NotAnAdmin => (StatusCode::FORBIDDEN, "Forbidden"),
+            ApiError::RoundNotFound => (StatusCode::NOT_FOUND, "RoundNotFound"),
             // The reference's own spellings.
-            ApiError::EventNotFound => "not_found",
-            ApiError::NoEventToConfigure => "EventNotFound",
-            ApiError::UnknownMethod => "MethodNotImplemented",
-            ApiError::WrongMethod => "MethodNotAllowed",
+            ApiError::EventNotFound => (StatusCode::NOT_FOUND, "not_found"),
+            ApiError::NoEventToConfigure => (StatusCode::NOT_FOUND, "EventNotFound"),
             ApiError::NotFound
             | ApiError::RsvpNotFound
             | ApiError::SpaceNotFound
             | ApiError::InviteNotFound
             | ApiError::NoSuchEvent
             | ApiError::TicketNotFound
-            | ApiError::ChatNotFound => "NotFound",
-            ApiError::UriTooLong => "UriTooLong",
-            ApiError::HeadersTooLarge => "HeadersTooLarge",
-            ApiError::BodyTooLarge => "PayloadTooLarge",
-            ApiError::Busy | ApiError::TooSlow | ApiError::Unresolvable => "NotEnoughResources",
-            ApiError::Unauthorized(_) | ApiError::NoSession | ApiError::SeveralSessions => "AuthRequired",
-            ApiError::Internal => "InternalServerError",
+            | ApiError::ChatNotFound => (StatusCode::NOT_FOUND, "NotFound"),
+            ApiError::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+            ApiError::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "RequestTimeout"),
+            ApiError::SpaceExists => (StatusCode::CONFLICT, "AlreadyExists"),
+            ApiError::Quota => (StatusCode::CONFLICT, "QuotaExceeded"),
+            ApiError::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge"),
+            ApiError::UriTooLong => (StatusCode::URI_TOO_LONG, "UriTooLong"),
+            ApiError::TooOften { .. } => (StatusCode::TOO_MANY_REQUESTS, "RateLimitExceeded"),
+            ApiError::HeadersTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "HeadersTooLarge"),
+            ApiError::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+            ApiError::UnknownMethod => (StatusCode::NOT_IMPLEMENTED, "MethodNotImplemented"),
+            ApiError::Busy | ApiError::TooSlow | ApiError::Unresolvable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "NotEnoughResources")
+            }
         }
     }
 
+    fn name(&self) -> &'static str {
+        self.kind().1
+    }
+
     fn status(&self) -> StatusCode {
-        match self {
-            ApiError::BadQueryString
-            | ApiError::MissingParameter { .. }
-            | ApiError::RepeatedParameter { .. }
-            | ApiError::BadParameter { .. }
-            | ApiError::UnresolvedHandle { .. }
-            | ApiError::BadCursor
-            | ApiError::NotJson
-            | ApiError::NotData
-            | ApiError::BadInput { .. }
-            | ApiError::BadField { .. }
-            | ApiError::AlreadyExpired
-            | ApiError::IsRecords
-            | ApiError::IsChats
-            | ApiError::IsOwner
-            | ApiError::NotTheCallersEvent
-            | ApiError::NoSetting
-            | ApiError::BadRedirectUrl
-            | ApiError::InvalidInvite
-            | ApiError::Malformed => StatusCode::BAD_REQUEST,
-            ApiError::SpaceExists | ApiError::Quota => StatusCode::CONFLICT,
-            ApiError::NotTheOwner
-            | ApiError::NotAMember
-            | ApiError::NotTheAuthor
-            | ApiError::InactiveAccount
-            | ApiError::CrossSite
-            | ApiError::NotAManager
-            | ApiError::NotAnAdmin => StatusCode::FORBIDDEN,
-            ApiError::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
-            ApiError::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            ApiError::RoundNotFound
-            | ApiError::EventNotFound
-            | ApiError::RsvpNotFound
-            | ApiError::SpaceNotFound
-            | ApiError::InviteNotFound
-            | ApiError::NoSuchEvent
-            | ApiError::NoEventToConfigure
-            | ApiError::TicketNotFound
-            | ApiError::ChatNotFound
-            | ApiError::NotFound => StatusCode::NOT_FOUND,
-            ApiError::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
-            ApiError::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-            ApiError::UriTooLong => StatusCode::URI_TOO_LONG,
-            ApiError::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            ApiError::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            ApiError::Busy | ApiError::TooSlow | ApiError::Unresolvable => StatusCode::SERVICE_UNAVAILABLE,
-            ApiError::Unauthorized(_) | ApiError::NoSession | ApiError::SeveralSessions => {
-                StatusCode::UNAUTHORIZED
-            }
-            ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        self.kind().0
     }
 
     /// What a client is asked to prove itself with (RFC 6750 §3).
