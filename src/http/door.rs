@@ -36,23 +36,20 @@ impl Visitor {
         shared.pace().of_address(address)?;
         let Caller { did, nonce } = authenticate(shared.service(), &parts.headers, method).await?;
         let by = By::Caller { did: did.clone(), nonce };
-        Self { did, by, address }.counted(shared)
+        let visitor = Self { did, by, address };
+        visitor.count(shared)?;
+        Ok(visitor)
     }
 
-    /// Somebody with a session. What comes from their address is counted already.
-    pub(super) fn with_session(
-        shared: &Shared,
-        address: Option<IpAddr>,
-        did: Did,
-        hash: TokenHash,
-    ) -> Result<Self, ApiError> {
-        Self { by: By::Session { did: did.clone(), hash }, did, address }.counted(shared)
+    /// Somebody with a session. What comes from their address is counted already, and they are not.
+    pub(super) fn with_session(address: Option<IpAddr>, did: &Did, hash: TokenHash) -> Self {
+        Self { by: By::Session { did: did.clone(), hash }, did: did.clone(), address }
     }
 
-    fn counted(self, shared: &Shared) -> Result<Self, ApiError> {
+    /// Counts a call of theirs.
+    pub(super) fn count(&self, shared: &Shared) -> Result<(), ApiError> {
         // A host that calls for its people has one address for all of them: one who asks too much must not use it up.
-        shared.pace().of_person(&self.did).inspect_err(|_| shared.pace().was_known(self.address))?;
-        Ok(self)
+        shared.pace().of_person(&self.did).inspect_err(|_| shared.pace().was_known(self.address))
     }
 
     /// Who it is.
@@ -64,7 +61,7 @@ impl Visitor {
     pub(super) async fn ask(&self, shared: &Shared, command: Command) -> Result<Done, ApiError> {
         let pace = shared.pace();
         let may_fail = matches!(command, Command::Redeem { .. });
-        if command != Command::Admit {
+        if !matches!(command, Command::Admit | Command::EndSession) {
             pace.of_change(self.did(), self.address)?;
         }
         if may_fail {

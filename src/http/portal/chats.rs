@@ -95,12 +95,24 @@ async fn try_create(shared: &Arc<Shared>, request: Request) -> Result<Response, 
 
 /// What a chat is called: something that can be seen, on one line.
 fn name(given: Option<&Value>) -> Result<Box<str>, ApiError> {
-    let name = given
-        .and_then(Value::as_str)
-        .map(str::trim)
-        .filter(|name| (1..=NAME_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control));
-    let expected = "a text of 1 to 64 characters on one line";
+    let is_name = |name: &&str| {
+        (1..=NAME_MAX).contains(&name.chars().count())
+            && !name.chars().any(breaks_lines)
+            && name.chars().any(|one| !one.is_whitespace() && !is_invisible(one))
+    };
+    let name = given.and_then(Value::as_str).map(str::trim).filter(is_name);
+    let expected = "a text of 1 to 64 characters on one line, some of which can be seen";
     name.map(Into::into).ok_or(ApiError::BadField { path: "name".into(), expected })
+}
+
+/// What ends a line, or turns what is around it.
+fn breaks_lines(one: char) -> bool {
+    one.is_control() || matches!(one, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What shows nothing where it stands alone.
+fn is_invisible(one: char) -> bool {
+    matches!(one, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
 fn visibility(given: Option<&Value>) -> Result<Visibility, ApiError> {

@@ -52,8 +52,8 @@ mod tests {
 
     #[test]
     fn only_our_pages_and_what_is_no_page_change_anything() {
-        let origins =
-            ["https://guestlist.example", "https://app.example"].map(|one| Origin::parse(one).unwrap());
+        let origins = ["https://guestlist.example", "https://app.guestlist.example"]
+            .map(|one| Origin::parse(one).unwrap());
         let asks = |lines: &[(&'static str, &str)]| {
             let mut headers = HeaderMap::new();
             for (name, value) in lines {
@@ -65,7 +65,7 @@ mod tests {
         for lines in [
             &[][..],
             &[(origin, "https://guestlist.example")],
-            &[(origin, "https://app.example"), (site, "same-site")],
+            &[(origin, "https://app.guestlist.example"), (site, "same-site")],
             &[(origin, "https://guestlist.example:443")],
             &[(site, "same-origin")],
             &[(site, "none")],

@@ -7,20 +7,19 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::chats::number;
 use super::visit::{View, visit, without_body};
-use super::{now, respond, time};
+use super::{MICROS_PER_MILLI, now, respond, time};
 use crate::http::answer::{Shared, json};
 use crate::http::error::{ApiError, Failure};
 use crate::http::input;
-use crate::http::secret::new_code;
+use crate::http::secret::{is_code, new_code};
 use crate::spaces::command::{Command, Done, InviteTerms};
 use crate::spaces::{self, sessions};
-use crate::syntax::TokenHash;
+use crate::syntax::{Datetime, TokenHash};
 use crate::tables::portal::Code;
 use crate::tables::spaces::{Invite, Perms};
 use crate::tables::view::{ReadRows, RowsError};
@@ -83,7 +82,7 @@ async fn try_create(
     let Path(chat_id) = path.map_err(|_| ApiError::Malformed)?;
     let read = move |view: &View<'_>| {
         let number = number(&chat_id)?;
-        Ok((number, view.managed(number)?, sessions::shown_user(view.call.rows, view.did)?))
+        Ok((number, view.chat(number)?, sessions::shown_user(view.call.rows, view.did)?))
     };
     let (visitor, (number, chat, user)) = visit(shared, "portal.invites.create", &parts, read).await?;
     let fields = input::fields(&parts.headers, body).await?;
@@ -110,8 +109,8 @@ fn max_uses(given: Option<&Value>) -> Result<Option<u64>, ApiError> {
 /// A time in milliseconds since the epoch; what is finer is cut.
 fn expires_at(given: Option<&Value>, now: i64) -> Result<Option<i64>, ApiError> {
     let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(None) };
-    let at = given.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-    let at = at.map(Timestamp::as_millisecond).filter(|at| *at > now);
+    let at = given.as_str().and_then(|text| Datetime::parse(text).ok());
+    let at = at.map(|at| at.micros().div_euclid(MICROS_PER_MILLI)).filter(|at| *at > now);
     let expected = "a time to come in ISO 8601 with its zone, as 2026-05-01T00:00:00Z, or null";
     at.map(Some).ok_or(ApiError::BadField { path: "expires_at".into(), expected })
 }
@@ -178,13 +177,14 @@ async fn try_delete(
 ) -> Result<Response, ApiError> {
     let parts = without_body(request);
     let Path((chat_id, code)) = path.map_err(|_| ApiError::Malformed)?;
-    let hash = TokenHash::of(&code);
-    let read = move |view: &View<'_>| {
-        let chat = view.managed(number(&chat_id)?)?;
-        let has_code = view.call.rows.get::<Codes>(&hash)?.is_some();
-        if has_code { Ok(chat) } else { Err(ApiError::InviteNotFound.into()) }
-    };
+    let read = move |view: &View<'_>| view.chat(number(&chat_id)?);
     let (visitor, chat) = visit(shared, "portal.invites.delete", &parts, read).await?;
+    // A token of another dialect is no code, whatever it opens there. Who may end one is the writer's to say, and goes
+    // into the audit.
+    if !is_code(&code) {
+        return Err(ApiError::InviteNotFound);
+    }
+    let hash = TokenHash::of(&code);
     visitor.ask(shared, Command::Revoke { space: chat.space, hash }).await?;
     Ok(json(StatusCode::OK, &Deleted { message: format!("Invite '{code}' revoked") }))
 }

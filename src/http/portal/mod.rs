@@ -18,7 +18,7 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -34,6 +34,9 @@ use super::error::{self, ApiError};
 use super::requests::trace;
 use crate::net::Origin;
 use crate::spaces::chats::Levels;
+use crate::syntax::Datetime;
+
+const MICROS_PER_MILLI: i64 = 1_000;
 
 /// What the operator says of the Portal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +50,8 @@ pub struct Portal {
 /// The routes of the Portal, with everything that surrounds them.
 pub(super) fn router(shared: Arc<Shared>, portal: &Portal) -> Router {
     let service = shared.service();
-    let own = Origin::parse(&service.public_url).ok();
+    let public: Option<Uri> = service.public_url.parse().ok();
+    let own = public.as_ref().and_then(|url| Origin::of(url).ok());
     let origins: guard::Origins = own.iter().chain(&portal.origins).cloned().collect();
     let body_bytes_max = service.limits.request_body_bytes_max;
     // The last layer is the outermost.
@@ -83,14 +87,12 @@ fn open_to(origins: &[Origin]) -> CorsLayer {
 
 /// An answer for one caller, whom nobody on the way may keep it from or for.
 fn respond(outcome: Result<Response, ApiError>) -> Response {
-    let mut response = private(outcome.unwrap_or_else(ApiError::into_response));
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    private(outcome.unwrap_or_else(ApiError::into_response))
 }
 
 /// A time in milliseconds since the epoch as the Portal writes it: ISO 8601, in UTC.
 fn time(at: i64) -> String {
-    Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX).to_string()
+    Datetime::nearest(at.saturating_mul(MICROS_PER_MILLI)).to_string()
 }
 
 /// The time of day in milliseconds since the epoch.

@@ -16,7 +16,7 @@ use crate::http::secret::is_code;
 use crate::spaces::command::{Command, Done};
 use crate::syntax::TokenHash;
 use crate::tables::portal::{Chat, Visibility};
-use crate::tables::view::ReadRows;
+use crate::tables::view::{ReadRows, RowsError};
 use crate::tables::{Chats, Invites, SpaceChats};
 
 #[derive(Serialize)]
@@ -64,5 +64,7 @@ fn chat_of(view: &View<'_>, hash: TokenHash) -> Result<Option<(u64, Chat)>, Fail
     let rows = view.call.rows;
     let Some(invite) = rows.get::<Invites>(&hash)? else { return Ok(None) };
     let Some(number) = rows.get::<SpaceChats>(&invite.space)? else { return Ok(None) };
-    Ok(rows.get::<Chats>(&number)?.map(|chat| (number, chat)))
+    let missing = RowsError::Contradiction { what: "the chat of an invite is not stored" };
+    let chat = rows.get::<Chats>(&number)?.ok_or(missing)?;
+    Ok(Some((number, chat)))
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::visit::{View, visit, visit_anyway, without_body};
+use super::visit::{View, visit, visit_to_leave, without_body};
 use super::{cookie, now, respond, time};
 use crate::http::answer::{Shared, json};
 use crate::http::door::Visitor;
@@ -60,7 +60,7 @@ async fn try_open(shared: &Shared, request: Request) -> Result<Response, ApiErro
         level: level.name(),
         expires_at: time(expires_at),
     };
-    Ok(with_cookie(json(StatusCode::OK, &view), cookie::set(&secret.text)))
+    Ok(with_cookie(json(StatusCode::OK, &view), cookie::set(&shared.service().public_url, &secret.text)))
 }
 
 /// Says whose the session is.
@@ -88,9 +88,12 @@ pub(super) async fn end(State(shared): State<Arc<Shared>>, request: Request) -> 
 
 async fn try_end(shared: &Arc<Shared>, request: Request) -> Result<Response, ApiError> {
     let parts = without_body(request);
-    let (visitor, ()) = visit_anyway(shared, "portal.session.end", &parts, |_| Ok(())).await?;
+    let visitor = visit_to_leave(shared, "portal.session.end", &parts).await?;
     visitor.ask(shared, Command::EndSession).await?;
-    Ok(with_cookie(json(StatusCode::OK, &Ended { message: "Session ended" }), cookie::clear()))
+    Ok(with_cookie(
+        json(StatusCode::OK, &Ended { message: "Session ended" }),
+        cookie::clear(&shared.service().public_url),
+    ))
 }
 
 fn with_cookie(mut response: Response, cookie: HeaderValue) -> Response {

@@ -15,7 +15,7 @@ use crate::http::requests::Client;
 use crate::rules::accounts;
 use crate::spaces::chats::Levels;
 use crate::spaces::{chats, sessions};
-use crate::syntax::{Did, TokenHash};
+use crate::syntax::Did;
 use crate::tables::Chats;
 use crate::tables::portal::{Chat, Session};
 use crate::tables::view::ReadRows;
@@ -54,28 +54,43 @@ impl View<'_> {
     }
 }
 
-/// Lets somebody in whose account is active, and reads what they ask for on one snapshot.
+/// What somebody comes for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Errand {
+    /// Anything else.
+    Usual,
+    /// To log out: neither a rate nor the state of their account keeps anybody from that.
+    Leave,
+}
+
+/// Lets somebody in, and reads what they ask for on one snapshot.
 ///
 /// # Errors
-/// They have no session or come too often, or those of `read`.
+/// They have no session, come too often, or have an account that is not active; or those of `read`.
 pub(super) async fn visit<T: Send + 'static>(
     shared: &Arc<Shared>,
     route: &'static str,
     parts: &Parts,
     read: impl FnOnce(&View<'_>) -> Result<T, Failure> + Send + 'static,
 ) -> Result<(Visitor, T), ApiError> {
-    let of_active = move |view: &View<'_>| {
-        if !accounts::is_active(view.call.rows, view.did)? {
-            return Err(ApiError::InactiveAccount.into());
-        }
-        read(view)
-    };
-    visit_anyway(shared, route, parts, of_active).await
+    enter(shared, Errand::Usual, route, parts, read).await
 }
 
-/// The same for whoever has a session.
-pub(super) async fn visit_anyway<T: Send + 'static>(
+/// Lets somebody in who wants to log out.
+///
+/// # Errors
+/// They have no session.
+pub(super) async fn visit_to_leave(
     shared: &Arc<Shared>,
+    route: &'static str,
+    parts: &Parts,
+) -> Result<Visitor, ApiError> {
+    enter(shared, Errand::Leave, route, parts, |_| Ok(())).await.map(|(visitor, ())| visitor)
+}
+
+async fn enter<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    errand: Errand,
     route: &'static str,
     parts: &Parts,
     read: impl FnOnce(&View<'_>) -> Result<T, Failure> + Send + 'static,
@@ -85,34 +100,29 @@ pub(super) async fn visit_anyway<T: Send + 'static>(
     let hash = cookie::named(&parts.headers)?;
     let params = Params::parse(parts.uri.query())?;
     let of_work = Arc::clone(shared);
-    let work = move |now| read_as(&of_work, route, hash, &params, now, read);
-    let outcome = on_thread(shared, route, work).await?;
-    let (did, found) = outcome.map_err(|failure| told(route, failure))?;
-    // Whoever asks too much hears so first, whatever they asked for.
-    let visitor = Visitor::with_session(shared, address, did, hash)?;
-    Ok((visitor, found.map_err(|failure| told(route, failure))?))
-}
-
-/// Who has a session, and what they may read of what they ask for.
-fn read_as<T>(
-    shared: &Shared,
-    route: &'static str,
-    hash: TokenHash,
-    params: &Params,
-    now: i64,
-    read: impl FnOnce(&View<'_>) -> Result<T, Failure>,
-) -> Result<(Did, Result<T, Failure>), Failure> {
-    let service = shared.service();
-    let levels = service.portal.as_ref().map(|portal| portal.levels.clone()).unwrap_or_default();
-    let snapshot = service.store.snapshot();
-    let rows = &*snapshot;
-    let session = sessions::of(rows, hash, now.div_euclid(MICROS))?.ok_or(ApiError::NoSession)?;
-    let did = session.did.clone();
-    let found = Found::new();
-    let names = Names::new(&service.identities, &found);
-    let call = Call { method: route, caller: Some(&did), params, rows, names: &names, service, now };
-    let read = read(&View { call: &call, did: &did, session: &session, levels: &levels });
-    Ok((did, read))
+    let work = move |now: i64| {
+        let service = of_work.service();
+        let snapshot = service.store.snapshot();
+        let rows = &*snapshot;
+        let session = sessions::of(rows, hash, now.div_euclid(MICROS))?.ok_or(ApiError::NoSession)?;
+        let did = &session.did;
+        let visitor = Visitor::with_session(address, did, hash);
+        if errand == Errand::Usual {
+            // Whoever asks too much hears so before anything is read for them.
+            visitor.count(&of_work)?;
+            if !accounts::is_active(rows, did)? {
+                return Err(Failure::Client(ApiError::InactiveAccount));
+            }
+        }
+        let levels = service.portal.as_ref().map(|portal| portal.levels.clone()).unwrap_or_default();
+        let found = Found::new();
+        let names = Names::new(&service.identities, &found);
+        let call =
+            Call { method: route, caller: Some(did), params: &params, rows, names: &names, service, now };
+        let read = read(&View { call: &call, did, session: &session, levels: &levels })?;
+        Ok((visitor, read))
+    };
+    on_thread(shared, route, work).await?.map_err(|failure| told(route, failure))
 }
 
 /// A request without its body.

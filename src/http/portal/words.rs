@@ -22,8 +22,10 @@ struct ErrorBody {
 pub(super) async fn render(request: Request, next: Next) -> Response {
     let is_head = request.method() == Method::HEAD;
     let correlation_id = new_id();
-    let span = tracing::info_span!("portal", %correlation_id);
+    // Of the level of what is always logged, so that whatever is has the id.
+    let span = tracing::error_span!("portal", %correlation_id);
     let mut response = next.run(request).instrument(span).await;
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let Some(error) = ApiError::taken_from(&mut response) else { return response };
     let body = ErrorBody { error: error.to_string(), correlation_id: correlation_id.to_string() };
     let body = serde_json::to_vec(&body).expect("a map of strings serialises");

@@ -55,6 +55,8 @@ async fn a_chat_has_a_name_and_a_visibility() {
     let ada = site.log_in("ada").await;
     let long = "é".repeat(64);
     site.post("/chats", &ada, json!({ "name": long })).await.done();
+    // A family of four is one picture of seven characters.
+    site.post("/chats", &ada, json!({ "name": "👨‍👩‍👧‍👦" })).await.done();
     let made = site.post("/chats", &ada, json!({ "name": "x", "visibility": null })).await;
     assert_eq!(made.done()["visibility"], "private", "what nobody is told of unless they are");
     for name in [
@@ -65,6 +67,9 @@ async fn a_chat_has_a_name_and_a_visibility() {
         json!([]),
         json!("a\nb"),
         json!("a\u{0}"),
+        json!("a\u{2028}b"),
+        json!("\u{200b}\u{feff}"),
+        json!("\u{202e}name"),
         json!("é".repeat(65)),
     ] {
         let made = site.post("/chats", &ada, json!({ "name": name, "visibility": "public" })).await;

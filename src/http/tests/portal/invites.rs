@@ -215,6 +215,9 @@ async fn what_is_no_invite_is_refused_with_the_field_that_is_wrong() {
         json!("2999-05-01"),
         json!("2999-05-01T00:00:00"),
         json!("2999-13-01T00:00:00Z"),
+        json!("2999-05-01T00:00:60Z"),
+        json!("2999-05-01T24:00:00Z"),
+        json!("2999-05-01T00:00:00+00:00[Europe/Paris]"),
         json!("tomorrow"),
         json!(""),
         json!(32_472_144_000_i64),
@@ -229,5 +232,7 @@ async fn what_is_no_invite_is_refused_with_the_field_that_is_wrong() {
     assert_eq!(site.codes(&ada, chat).await, [""; 0]);
     // A time elsewhere is the same time.
     let made = site.post(&path, &ada, json!({ "expires_at": "2999-05-01T02:00:00.1239+02:00" })).await;
-    assert_eq!(made.done()["expires_at"], "2999-05-01T00:00:00.123Z");
+    assert_eq!(made.done()["expires_at"], "2999-05-01T00:00:00.123000Z");
+    let last = json!({ "expires_at": "9999-12-31T23:59:59Z" });
+    assert_eq!(site.post(&path, &ada, last.clone()).await.done()["expires_at"], last["expires_at"]);
 }

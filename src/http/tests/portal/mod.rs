@@ -22,7 +22,7 @@ use crate::tables::portal::Level;
 const CREATE_SESSION: &str = "app.guestlist.portal.createSession";
 
 /// Where pages are from that may call, beside those of the service.
-const APP: &str = "https://app.example";
+const APP: &str = "https://app.guestlist.example";
 
 const PEOPLE: [&str; 6] = ["ada", "bea", "cal", "mod", "adm", "own"];
 
