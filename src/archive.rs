@@ -20,7 +20,7 @@ use crate::tables::rows::{Account, AccountState, Marks, Meta, Source, Unfinished
 use crate::tables::view::{Overlay, ReadRows, Rows, RowsError};
 use crate::tables::{
     Accounts, Audits, Chats, Codes, Invites, Members, Metas, Records, Redemptions, Settings, Sources, Spaces,
-    Table, Tickets, Users,
+    Table, Tickets, Users, number,
 };
 
 /// Lines that are imported in one batch.
@@ -209,7 +209,7 @@ pub fn import(
     lines: &mut dyn BufRead,
     mut progress: impl FnMut(u64),
 ) -> Result<(), ImportError> {
-    if !is_empty(&*store.snapshot()) {
+    if !is_empty(&*store.snapshot()).map_err(StoreError::from)? {
         return Err(ImportError::NotEmpty);
     }
     store.write::<ImportError>(|rows| {
@@ -248,11 +248,11 @@ pub fn import(
 }
 
 /// Whether nothing is stored that an export has.
-fn is_empty(rows: &dyn Rows) -> bool {
+fn is_empty(rows: &dyn Rows) -> Result<bool, RowsError> {
     fn has_none<T: Table>(rows: &dyn Rows) -> bool {
         rows.scan_all::<T>().next().is_none()
     }
-    has_none::<Accounts>(rows)
+    let is_bare = has_none::<Accounts>(rows)
         && has_none::<Records>(rows)
         && has_none::<Spaces>(rows)
         && has_none::<Invites>(rows)
@@ -263,7 +263,9 @@ fn is_empty(rows: &dyn Rows) -> bool {
         && has_none::<Users>(rows)
         && has_none::<Settings>(rows)
         && has_none::<Tickets>(rows)
-        && has_none::<Audits>(rows)
+        && has_none::<Audits>(rows);
+    // What had the numbers that were given may be gone.
+    Ok(is_bare && number(rows, MetaKey::LastChat)? == 0 && number(rows, MetaKey::LastUser)? == 0)
 }
 
 /// In which order lines came.

@@ -15,9 +15,9 @@ use crate::tables::rows::{Meta, Record, Unfinished};
 use crate::tables::view::{Direction, Overlay, Range, ReadRows, RowsError, key_of, prefix_of};
 use crate::tables::{
     Accounts, Answers, Audits, Chats, EventTallies, Invitations, Invited, Invites, Links, Members,
-    Memberships, Metas, NonceExpiries, Nonces, OpenChats, OpenInvites, PersonSessions, PersonTickets,
-    Quarantine, Records, RoundTallies, Rounds, Rsvps, SessionExpiries, Sessions, Signups, SpaceAudits,
-    SpaceChats, SpaceInvites, Standings, Submissions, Table, Tickets, Totals, number,
+    Memberships, Metas, NonceExpiries, Nonces, OpenChats, OpenInvites, PersonChats, PersonSessions,
+    PersonTickets, Quarantine, Records, RoundTallies, Rounds, Rsvps, SessionExpiries, Sessions, Signups,
+    SpaceAudits, SpaceInvites, Standings, Submissions, Table, Tickets, Totals, number,
 };
 
 /// Rows that are written in one batch.
@@ -73,7 +73,7 @@ pub fn rebuild(store: &Store, mut progress: impl FnMut(u64)) -> Result<(), Store
     wipe::<Memberships>(store)?;
     wipe::<SpaceAudits>(store)?;
     wipe::<NonceExpiries>(store)?;
-    wipe::<SpaceChats>(store)?;
+    wipe::<PersonChats>(store)?;
     wipe::<OpenChats>(store)?;
     wipe::<SessionExpiries>(store)?;
     wipe::<PersonSessions>(store)?;

@@ -7,8 +7,8 @@ use crate::spaces::{restore, sound};
 use crate::store::{Store, StoreError};
 use crate::tables::view::{self, Overlay, ReadRows, Rows, RowsError};
 use crate::tables::{
-    Audits, Chats, Invites, Members, Memberships, NonceExpiries, Nonces, OpenChats, OpenInvites,
-    PersonSessions, PersonTickets, Redemptions, SessionExpiries, Sessions, Settings, SpaceAudits, SpaceChats,
+    Audits, Chats, Invites, Members, Memberships, NonceExpiries, Nonces, OpenChats, OpenInvites, PersonChats,
+    PersonSessions, PersonTickets, Redemptions, SessionExpiries, Sessions, Settings, SpaceAudits,
     SpaceInvites, Spaces, Table, Tickets,
 };
 
@@ -42,7 +42,7 @@ pub(super) fn compare(stored: &dyn Rows, anew: &dyn Rows, report: &mut Report) -
     compare_table::<Memberships>(stored, anew, report)?;
     compare_table::<SpaceAudits>(stored, anew, report)?;
     compare_table::<NonceExpiries>(stored, anew, report)?;
-    compare_table::<SpaceChats>(stored, anew, report)?;
+    compare_table::<PersonChats>(stored, anew, report)?;
     compare_table::<OpenChats>(stored, anew, report)?;
     compare_table::<SessionExpiries>(stored, anew, report)?;
     compare_table::<PersonSessions>(stored, anew, report)?;

@@ -28,7 +28,8 @@ enum Action {
     ///
     /// Of each the beginning of its hash, what one becomes by it, how often it was used and may be, when it expires, its
     /// state and its note. The states: active; revoked; expired; used up; paused, by `invites pause`; not live, while
-    /// the record of the space is not there or its owner's account is not active. The token itself is kept nowhere.
+    /// the record of the space is not there, or the account of its owner or of who made the invite is not active. A token
+    /// is kept nowhere; the codes of chats are, and `export --procedures` has them.
     List {
         #[command(flatten)]
         store: DataDir,

@@ -5,15 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::error::ApiError;
 use crate::syntax::TokenHash;
+use crate::tables::portal::{CODE_ALPHABET, CODE_LEN};
 
 /// Bytes of a token: nobody guesses 256 bits (RULES §5).
 const TOKEN_BYTES: usize = 32;
-
-/// What the characters of a code are (RULES §6).
-const CODE_ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-
-/// Characters of a code: 82 bits.
-const CODE_LEN: usize = 16;
 
 /// A token, with its hash. It is shown to its owner alone, so this has no form in which it could be logged.
 pub(super) struct Token {
@@ -40,11 +35,6 @@ pub(super) fn new_code() -> Result<Box<str>, ApiError> {
     Ok(code.into())
 }
 
-/// Whether a text could be a code.
-pub(super) fn is_code(text: &str) -> bool {
-    text.len() == CODE_LEN && text.bytes().all(|byte| CODE_ALPHABET.contains(&byte))
-}
-
 fn random<const N: usize>() -> Result<[u8; N], ApiError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| {
@@ -58,7 +48,8 @@ fn random<const N: usize>() -> Result<[u8; N], ApiError> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::{CODE_ALPHABET, Token, is_code, new_code};
+    use super::{Token, new_code};
+    use crate::tables::portal::{CODE_ALPHABET, is_code};
 
     #[test]
     fn tokens_are_43_characters_of_base64url_and_never_the_same() {

@@ -7,11 +7,11 @@ use super::audit::{About, Doing};
 use super::command::{Answer, Done, Refusal};
 use super::{made, note_given, perms};
 use crate::syntax::Did;
-use crate::tables::keys::{MetaKey, SpaceId, write_owner, write_person};
+use crate::tables::keys::{MemberKey, MetaKey, PersonChatKey, SpaceId, write_person};
 use crate::tables::portal::{Chat, Level, Visibility};
 use crate::tables::spaces::{Finding, SpaceTerms};
 use crate::tables::view::{Overlay, Range, ReadRows, Rows, RowsError, key_of, prefix_of};
-use crate::tables::{Chats, Memberships, OpenChats, SpaceChats, number};
+use crate::tables::{Chats, OpenChats, PersonChats, Spaces, number};
 
 /// What makes a chat official.
 const OFFICIAL_FROM: Level = Level::Admin;
@@ -61,8 +61,6 @@ pub fn may_see(rows: &(impl Rows + ?Sized), did: &Did, chat: &Chat) -> Result<bo
 
 /// The numbers of the first chats that somebody sees after a number, in their order, so many at most.
 ///
-/// Those that they are in are looked through each time, so that nobody waits for the private chats of others.
-///
 /// # Errors
 /// The rows cannot be read.
 pub fn seen_by(
@@ -71,29 +69,24 @@ pub fn seen_by(
     after: u64,
     most: usize,
 ) -> Result<Vec<u64>, RowsError> {
+    let first = after.saturating_add(1);
+    let start = key_of::<PersonChats>(&PersonChatKey { did: did.clone(), number: first });
+    let theirs = Range { start, ..prefix_of::<PersonChats>(|key| write_person(did, key)) };
+    let open = Range { start: key_of::<OpenChats>(&first), ..prefix_of::<OpenChats>(|_| {}) };
     let mut seen = BTreeSet::new();
-    for row in rows.scan::<SpaceChats>(prefix_of::<SpaceChats>(|key| write_owner(did, key))) {
-        seen.insert(row?.1);
+    for row in rows.scan::<PersonChats>(theirs).take(most) {
+        seen.insert(row?.0.number);
     }
-    for row in rows.scan::<Memberships>(prefix_of::<Memberships>(|key| write_person(did, key))) {
-        let space = row?.0.space;
-        if Chat::is_in(&space) && perms(rows, &space, did)?.is_some() {
-            seen.extend(rows.get::<SpaceChats>(&space)?);
-        }
-    }
-    let everything = prefix_of::<OpenChats>(|_| {});
-    let open = Range { start: key_of::<OpenChats>(&after), ..everything };
-    for row in rows.scan::<OpenChats>(open).take(most + 1) {
+    for row in rows.scan::<OpenChats>(open).take(most) {
         seen.insert(row?.0);
     }
-    Ok(seen.into_iter().filter(|number| *number > after).take(most).collect())
+    Ok(seen.into_iter().take(most).collect())
 }
 
 /// The chat that a space is.
 pub(super) fn of_space(rows: &(impl Rows + ?Sized), space: &SpaceId) -> Result<Option<Chat>, RowsError> {
-    let Some(number) = rows.get::<SpaceChats>(space)? else { return Ok(None) };
-    let missing = RowsError::Contradiction { what: "the chat of a space is not stored" };
-    rows.get::<Chats>(&number)?.map(Some).ok_or(missing)
+    let Some(number) = Chat::number_in(space) else { return Ok(None) };
+    Ok(rows.get::<Chats>(&number)?.filter(|chat| chat.space == *space))
 }
 
 /// Makes a chat of the caller's.
@@ -104,8 +97,6 @@ pub(super) fn create(
     visibility: Visibility,
 ) -> Result<Answer, RowsError> {
     let Some(owner) = doing.caller() else { return Ok(Err(Refusal::Forbidden)) };
-    let number = number(rows, MetaKey::LastChat)? + 1;
-    let space = Chat::place(owner, number);
     if visibility == Visibility::Official && doing.bounds.levels.of(owner) < OFFICIAL_FROM {
         return Ok(Err(Refusal::Forbidden));
     }
@@ -114,29 +105,53 @@ pub(super) fn create(
         doing.note(rows, &About::default(), Finding::Quota)?;
         return Ok(Err(Refusal::Quota));
     }
+    let (number, space) = next(rows, owner)?;
     made::put(rows, doing, &space, &SpaceTerms::default())?;
+    note_given(rows, MetaKey::LastChat, number)?;
     let chat = Chat { space: space.clone(), name: name.into(), visibility };
-    put(rows, number, &chat)?;
+    put(rows, number, &chat);
     doing.note(rows, &About::space(&space), Finding::Done)?;
     Ok(Ok(Done::Chat { number, made_at: doing.now, chat: Box::new(chat) }))
 }
 
-/// Writes the row of a chat, how its space finds it, and that its number is taken.
-pub(super) fn put(rows: &mut Overlay<'_>, number: u64, chat: &Chat) -> Result<(), RowsError> {
+/// The number that the next chat of somebody gets, and its place, in which an earlier version may have made a space.
+fn next(rows: &Overlay<'_>, owner: &Did) -> Result<(u64, SpaceId), RowsError> {
+    let mut number = number(rows, MetaKey::LastChat)?;
+    loop {
+        number += 1;
+        let space = Chat::place(owner, number);
+        if rows.get::<Spaces>(&space)?.is_none() {
+            return Ok((number, space));
+        }
+    }
+}
+
+/// Writes the row of a chat, and how it is found.
+pub(super) fn put(rows: &mut Overlay<'_>, number: u64, chat: &Chat) {
     rows.put::<Chats>(&number, chat);
-    rows.put::<SpaceChats>(&chat.space, &number);
+    rows.put::<PersonChats>(&PersonChatKey { did: chat.space.owner.clone(), number }, &());
     if chat.visibility != Visibility::Private {
         rows.put::<OpenChats>(&number, &());
     }
-    note_given(rows, MetaKey::LastChat, number)
 }
 
 /// Removes the chat that a space is, if it is one.
 pub(super) fn remove_of(rows: &mut Overlay<'_>, space: &SpaceId) -> Result<(), RowsError> {
-    if let Some(number) = rows.get::<SpaceChats>(space)? {
+    if let (Some(number), Some(_)) = (Chat::number_in(space), of_space(rows, space)?) {
         rows.delete::<Chats>(&number);
+        rows.delete::<PersonChats>(&PersonChatKey { did: space.owner.clone(), number });
         rows.delete::<OpenChats>(&number);
-        rows.delete::<SpaceChats>(space);
     }
     Ok(())
+}
+
+/// Notes that somebody is in the chat that a space is, if it is one, or is not any more.
+pub(super) fn note_member(rows: &mut Overlay<'_>, key: &MemberKey, is_in: bool) {
+    let Some(number) = Chat::number_in(&key.space) else { return };
+    let key = PersonChatKey { did: key.did.clone(), number };
+    if is_in {
+        rows.put::<PersonChats>(&key, &());
+    } else {
+        rows.delete::<PersonChats>(&key);
+    }
 }

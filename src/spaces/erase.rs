@@ -11,7 +11,7 @@ use crate::tables::keys::{
     write_owner, write_person, write_repository, write_space,
 };
 use crate::tables::portal::Code;
-use crate::tables::spaces::{Actor, Audit, Finding, Revoked, Role};
+use crate::tables::spaces::{Act, Actor, Audit, Finding, Revoked, Role};
 use crate::tables::view::{Overlay, Range, ReadRows, RowsError, key_of, prefix_of};
 use crate::tables::{
     Audits, Codes, Invites, Members, Memberships, PersonTickets, Redemptions, Settings, SpaceInvites, Spaces,
@@ -62,7 +62,7 @@ pub(super) fn erase(rows: &mut Overlay<'_>, doing: &Doing<'_>, did: &Did) -> Res
         remove_member(rows, &MemberKey { space, did: did.clone() });
         count += 1;
     }
-    count += erase_tickets(rows, did)? + erase_from_portal(rows, doing.now, did)?;
+    count += erase_tickets(rows, did)? + erase_from_portal(rows, doing, did)?;
     // Without a name: that it was done is not about them.
     doing.note(rows, &About::default(), Finding::Done)?;
     Ok(Ok(Done::Swept { count: u64::try_from(count).unwrap_or(u64::MAX), next: Some(0) }))
@@ -83,7 +83,7 @@ fn erase_tickets(rows: &mut Overlay<'_>, did: &Did) -> Result<usize, RowsError> 
 
 /// Erases who a person is in the Portal: their number, their sessions, and that they made invites of others' chats, which
 /// end: nobody answers for them any more. How much it was.
-fn erase_from_portal(rows: &mut Overlay<'_>, now: i64, did: &Did) -> Result<usize, RowsError> {
+fn erase_from_portal(rows: &mut Overlay<'_>, doing: &Doing<'_>, did: &Did) -> Result<usize, RowsError> {
     let mut count = sessions::end_all(rows, did)?;
     count += usize::from(rows.get::<Users>(did)?.is_some());
     rows.delete::<Users>(did);
@@ -96,8 +96,12 @@ fn erase_from_portal(rows: &mut Overlay<'_>, now: i64, did: &Did) -> Result<usiz
     for (hash, code) in made {
         rows.put::<Codes>(&hash, &Code { created_by: None, ..code });
         let mut invite = invite(rows, hash)?;
-        invite.revoked = invite.revoked.or(Some(Revoked { at: now, by: Role::Operator }));
-        invites::put(rows, hash, &invite);
+        if invite.revoked.is_none() {
+            invite.revoked = Some(Revoked { at: doing.now, by: Role::Operator });
+            invites::put(rows, hash, &invite);
+            let revoking = Doing { act: Act::Revoke, ..*doing };
+            revoking.note(rows, &About::space(&invite.space).with_invite(hash), Finding::Done)?;
+        }
     }
     Ok(count)
 }
@@ -151,6 +155,7 @@ fn invite(rows: &Overlay<'_>, hash: TokenHash) -> Result<crate::tables::spaces::
 
 fn remove_member(rows: &mut Overlay<'_>, key: &MemberKey) {
     rows.delete::<Members>(key);
+    chats::note_member(rows, key, false);
     rows.delete::<Memberships>(&MembershipKey { did: key.did.clone(), space: key.space.clone() });
 }
 

@@ -2,7 +2,7 @@
 
 use super::audit::{About, Doing};
 use super::command::{Answer, Done, Refusal};
-use super::{basis, owned};
+use super::{basis, chats, owned};
 use crate::syntax::Did;
 use crate::tables::keys::{MemberKey, MembershipKey, SpaceId};
 use crate::tables::spaces::{Finding, Left, Member, Perms, Role};
@@ -86,6 +86,7 @@ fn end(
 /// Writes the row of a person in a space, and how they find it.
 pub(super) fn put(rows: &mut Overlay<'_>, key: &MemberKey, member: &Member) {
     rows.put::<Members>(key, member);
+    chats::note_member(rows, key, member.is_in());
     let membership = MembershipKey { did: key.did.clone(), space: key.space.clone() };
     rows.put::<Memberships>(&membership, &());
 }

@@ -6,7 +6,9 @@ use crate::syntax::TokenHash;
 use crate::tables::keys::{MetaKey, NonceId};
 use crate::tables::portal::Session;
 use crate::tables::view::{Overlay, ReadRows, RowsError};
-use crate::tables::{Audits, Chats, Codes, Invites, Members, Redemptions, Settings, Spaces, Tickets, Users};
+use crate::tables::{
+    Audits, Chats, Codes, Invites, Members, Redemptions, Settings, Spaces, Tickets, Users, number,
+};
 
 /// Puts back a row, unless there is one in its place already: then it does nothing, and is `false`.
 ///
@@ -23,8 +25,7 @@ pub fn row(rows: &mut Overlay<'_>, row: &Row) -> Result<bool, RowsError> {
         Row::User(did, _) => rows.get::<Users>(did)?.is_some(),
         Row::Settings(event, _) => rows.get::<Settings>(event)?.is_some(),
         Row::Ticket(key, _) => rows.get::<Tickets>(key)?.is_some(),
-        // There is none in whose place it would come: the greatest counts.
-        Row::Last(..) => false,
+        Row::Last(numbered, _) => number(rows, numbered.key())? != 0,
         Row::Audit(number, _) => rows.get::<Audits>(number)?.is_some(),
     };
     if !is_taken {
@@ -43,9 +44,9 @@ pub fn again(rows: &mut Overlay<'_>, row: &Row) -> Result<(), RowsError> {
         Row::Invite(hash, invite) => invites::put(rows, *hash, invite),
         Row::Redemption(key, at) => rows.put::<Redemptions>(key, at),
         Row::Member(key, member) => members::put(rows, key, member),
-        Row::Chat(number, chat) => chats::put(rows, *number, chat)?,
+        Row::Chat(number, chat) => chats::put(rows, *number, chat),
         Row::Code(hash, code) => rows.put::<Codes>(hash, code),
-        Row::User(did, number) => sessions::put_user(rows, did, *number)?,
+        Row::User(did, number) => rows.put::<Users>(did, number),
         Row::Settings(event, settings) => rows.put_or_delete::<Settings>(event, settings),
         Row::Ticket(key, ticket) => tickets::put(rows, key, ticket),
         Row::Last(numbered, last) => note_given(rows, numbered.key(), *last)?,

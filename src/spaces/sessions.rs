@@ -83,14 +83,9 @@ fn user(rows: &mut Overlay<'_>, did: &Did) -> Result<u64, RowsError> {
         return Ok(user);
     }
     let user = number(rows, MetaKey::LastUser)? + 1;
-    put_user(rows, did, user)?;
-    Ok(user)
-}
-
-/// Writes the number of a person, and that it is taken.
-pub(super) fn put_user(rows: &mut Overlay<'_>, did: &Did, user: u64) -> Result<(), RowsError> {
     rows.put::<Users>(did, &user);
-    note_given(rows, MetaKey::LastUser, user)
+    note_given(rows, MetaKey::LastUser, user)?;
+    Ok(user)
 }
 
 /// Writes the row of a session, and where it is found.

@@ -6,17 +6,16 @@
 
 use std::collections::BTreeSet;
 
-use super::is_possible;
+use super::{chats, is_possible};
 use crate::records::Kind;
 use crate::syntax::{Authority, TokenHash};
 use crate::tables::keys::{MemberKey, MetaKey, RedemptionKey, TicketKey};
-use crate::tables::portal::Chat;
+use crate::tables::portal::{Chat, is_code};
 use crate::tables::spaces::{Invite, Member, NOTE_BYTES_MAX};
 use crate::tables::tickets::{EventSettings, is_redirect_url};
 use crate::tables::view::{ReadRows, Rows, RowsError, prefix_of};
 use crate::tables::{
-    Audits, Chats, Codes, Invites, Members, Redemptions, Sessions, Settings, SpaceChats, Spaces, Tickets,
-    Users, number,
+    Audits, Chats, Codes, Invites, Members, Redemptions, Sessions, Settings, Spaces, Tickets, Users, number,
 };
 
 /// How many rows there are of each kind.
@@ -57,8 +56,8 @@ pub fn look(rows: &dyn Rows, mut say: impl FnMut(String)) -> Result<Counts, Rows
         if space.record().is_some() && !is_possible(rows, &space)? {
             say(format!("space {}: no record of its kind makes one", space.uri()));
         }
-        if row.made.is_some() && Chat::is_in(&space) != rows.get::<SpaceChats>(&space)?.is_some() {
-            say(format!("space {}: a chat without its place, or a place without its chat", space.uri()));
+        if row.made.is_some() && Chat::is_in(&space) && chats::of_space(rows, &space)?.is_none() {
+            say(format!("space {}: the chat in this place is not there", space.uri()));
         }
     }
     for row in rows.scan_all::<Invites>() {
@@ -108,12 +107,28 @@ fn look_at_portal(
         if rows.get::<Spaces>(&chat.space)?.is_none_or(|space| space.made.is_none()) {
             say(format!("chat {number}: its space is not there"));
         }
+        if !Chat::is_name(&chat.name) {
+            say(format!("chat {number}: nobody could have called it so"));
+        }
+        if rows.get::<Users>(&chat.space.owner)?.is_none() {
+            say(format!("chat {number}: its owner has no number"));
+        }
     }
     for row in rows.scan_all::<Codes>() {
         let (hash, code) = row?;
         let invite = rows.get::<Invites>(&hash)?;
-        if hash != TokenHash::of(&code.text) || !invite.is_some_and(|invite| Chat::is_in(&invite.space)) {
-            say(format!("code of invite {hash}: it is another's, or the invite is of no chat"));
+        let is_of_chat = invite.as_ref().is_some_and(|invite| Chat::is_in(&invite.space));
+        if hash != TokenHash::of(&code.text) || !is_code(&code.text) || !is_of_chat {
+            say(format!("code of invite {hash}: it is another's or none, or the invite is of no chat"));
+        }
+        match code.created_by {
+            Some(did) if rows.get::<Users>(&did)?.is_none() => {
+                say(format!("code of invite {hash}: who made it has no number"));
+            }
+            None if invite.is_some_and(|invite| invite.revoked.is_none()) => {
+                say(format!("code of invite {hash}: nobody answers for it, and it is not revoked"));
+            }
+            _ => {}
         }
     }
     let last = number(rows, MetaKey::LastUser)?;
@@ -152,7 +167,8 @@ fn look_at_events(
         let (TicketKey { event, did }, ticket) = row?;
         counts.tickets += 1;
         let is_authors = ticket.attestation.authority() == Authority::Did(event.did.as_str());
-        if event.kind != Kind::Event || !is_authors {
+        let is_record = ticket.attestation.record_key().is_some();
+        if event.kind != Kind::Event || !is_authors || !is_record {
             say(format!("ticket of {did} for {}: nobody could have given it so", event.uri()));
         }
     }

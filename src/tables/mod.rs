@@ -17,9 +17,9 @@ use serde::de::DeserializeOwned;
 
 use keys::{
     AnswerKey, ChunkKey, DueKey, EventKey, InvitedKey, Key, LinkKey, MemberKey, MembershipKey, MetaKey,
-    NonceExpiryKey, NonceId, OpenInviteKey, PersonSessionKey, PersonTicketKey, QuarantineKey, RecordId,
-    RedemptionKey, RoundId, RoundRecordKey, RsvpKey, SessionExpiryKey, SignupKey, SourceKey, SpaceAuditKey,
-    SpaceId, SpaceInviteKey, StandingKey, TicketKey,
+    NonceExpiryKey, NonceId, OpenInviteKey, PersonChatKey, PersonSessionKey, PersonTicketKey, QuarantineKey,
+    RecordId, RedemptionKey, RoundId, RoundRecordKey, RsvpKey, SessionExpiryKey, SignupKey, SourceKey,
+    SpaceAuditKey, SpaceId, SpaceInviteKey, StandingKey, TicketKey,
 };
 use view::{ReadRows, Rows, RowsError};
 
@@ -135,8 +135,8 @@ tables! {
     NonceExpiries = b'E': NonceExpiryKey => ();
     /// Chats by their numbers.
     Chats = b'h': u64 => Chat;
-    /// The number of a space that is a chat.
-    SpaceChats = b'H': SpaceId => u64;
+    /// The chats that somebody is in, by their numbers.
+    PersonChats = b'H': PersonChatKey => ();
     /// The chats that everybody sees, by their numbers.
     OpenChats = b'b': u64 => ();
     /// The codes of invites that have one.

@@ -11,6 +11,20 @@ use crate::syntax::{Did, Nsid, RecordKey};
 /// The type of the spaces that are chats.
 pub const CHAT_TYPE: &str = "app.guestlist.portal.chat";
 
+/// Characters of a chat's name.
+pub const NAME_MAX: usize = 64;
+
+/// What the characters of a code are (RULES §6).
+pub const CODE_ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+
+/// Characters of a code: 82 bits.
+pub const CODE_LEN: usize = 16;
+
+/// Whether a text could be a code.
+pub fn is_code(text: &str) -> bool {
+    text.len() == CODE_LEN && text.bytes().all(|byte| CODE_ALPHABET.contains(&byte))
+}
+
 /// A chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chat {
@@ -32,10 +46,36 @@ impl Chat {
         }
     }
 
-    /// Whether a space is in the place of a chat.
+    /// Whether a space is of the type of chats.
     pub fn is_in(space: &SpaceId) -> bool {
         space.kind.as_str() == CHAT_TYPE
     }
+
+    /// The number of the chat that is in this place, if there is one.
+    pub fn number_in(space: &SpaceId) -> Option<u64> {
+        let number = space.key.as_str().parse().ok()?;
+        (Self::place(&space.owner, number) == *space).then_some(number)
+    }
+
+    /// Whether a chat may be called so: something that can be seen, on one line, and no longer than it should be.
+    pub fn is_name(name: &str) -> bool {
+        (1..=NAME_MAX).contains(&name.chars().count())
+            && name.trim() == name
+            && !name.chars().any(breaks_lines)
+            && !name.chars().all(is_invisible)
+    }
+}
+
+/// What ends a line, or turns what is around it.
+fn breaks_lines(one: char) -> bool {
+    one.is_control() || matches!(one, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What shows nothing where it stands alone.
+fn is_invisible(one: char) -> bool {
+    one.is_whitespace()
+        || matches!(one, '\u{ad}' | '\u{115f}' | '\u{1160}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}')
+        || matches!(one, '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}')
 }
 
 /// Who sees a chat, and who may decide about its invites.

@@ -275,7 +275,7 @@ names! {
         Gone = "gone",
         /// The space is paused.
         Paused = "paused",
-        /// The space is not there now, or its owner's account is not active.
+        /// The space is not there now, or the account of its owner or of who made the invite is not active.
         NotLive = "not-live",
     }
 }

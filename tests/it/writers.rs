@@ -12,12 +12,12 @@ use guestlist::spaces::command::{Answer, By, Command, InviteTerms, Nonce, Reques
 use guestlist::store::{IfAbsent, Store};
 use guestlist::syntax::{AtUri, Did, TokenHash};
 use guestlist::tables::keys::{MemberKey, NonceId, RedemptionKey, SourceKey, SpaceId, write_space};
-use guestlist::tables::portal::Visibility;
+use guestlist::tables::portal::{Chat, Visibility};
 use guestlist::tables::spaces::{Act, Audit, Finding, Invite, Member, Perms, SpaceTerms};
 use guestlist::tables::view::{ReadRows, Rows, prefix_of};
 use guestlist::tables::{
-    Audits, Chats, Invites, Members, Memberships, NonceExpiries, Nonces, OpenChats, OpenInvites,
-    PersonSessions, PersonTickets, Redemptions, SessionExpiries, Sessions, SpaceChats, SpaceInvites, Tickets,
+    Audits, Chats, Invites, Members, Memberships, NonceExpiries, Nonces, OpenChats, OpenInvites, PersonChats,
+    PersonSessions, PersonTickets, Redemptions, SessionExpiries, Sessions, SpaceInvites, Tickets,
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -177,7 +177,11 @@ pub(crate) fn hold(rows: &dyn Rows) {
     assert_eq!(rows.scan_all::<SpaceInvites>().count(), rows.scan_all::<Invites>().count());
     assert_eq!(rows.scan_all::<Memberships>().count(), rows.scan_all::<Members>().count());
     assert_eq!(rows.scan_all::<NonceExpiries>().count(), rows.scan_all::<Nonces>().count());
-    assert_eq!(rows.scan_all::<SpaceChats>().count(), rows.scan_all::<Chats>().count());
+    let in_chats = rows.scan_all::<Members>().filter(|row| {
+        let (key, member) = row.as_ref().unwrap();
+        Chat::is_in(&key.space) && member.is_in()
+    });
+    assert_eq!(rows.scan_all::<PersonChats>().count(), rows.scan_all::<Chats>().count() + in_chats.count());
     let seen =
         rows.scan_all::<Chats>().filter(|row| row.as_ref().unwrap().1.visibility != Visibility::Private);
     assert_eq!(rows.scan_all::<OpenChats>().count(), seen.count());

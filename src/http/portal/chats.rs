@@ -15,16 +15,13 @@ use crate::http::answer::{Shared, json};
 use crate::http::cursor::Seal;
 use crate::http::error::{ApiError, Failure};
 use crate::http::input;
-use crate::spaces::chats::seen_by;
+use crate::spaces::chats::{may_see, seen_by};
 use crate::spaces::command::{Command, Done};
 use crate::spaces::{self, sessions};
 use crate::tables::keys::Key;
 use crate::tables::portal::{Chat, Visibility};
 use crate::tables::view::{ReadRows, RowsError};
 use crate::tables::{Chats, Spaces};
-
-/// Characters of a chat's name.
-const NAME_MAX: usize = 64;
 
 /// A chat as somebody sees it. What is nothing is `null` here.
 #[derive(Serialize)]
@@ -93,26 +90,11 @@ async fn try_create(shared: &Arc<Shared>, request: Request) -> Result<Response, 
     Ok(json(StatusCode::OK, &view))
 }
 
-/// What a chat is called: something that can be seen, on one line.
+/// What a chat is called, without the space around it.
 fn name(given: Option<&Value>) -> Result<Box<str>, ApiError> {
-    let is_name = |name: &&str| {
-        (1..=NAME_MAX).contains(&name.chars().count())
-            && !name.chars().any(breaks_lines)
-            && name.chars().any(|one| !one.is_whitespace() && !is_invisible(one))
-    };
-    let name = given.and_then(Value::as_str).map(str::trim).filter(is_name);
+    let name = given.and_then(Value::as_str).map(str::trim).filter(|name| Chat::is_name(name));
     let expected = "a text of 1 to 64 characters on one line, some of which can be seen";
     name.map(Into::into).ok_or(ApiError::BadField { path: "name".into(), expected })
-}
-
-/// What ends a line, or turns what is around it.
-fn breaks_lines(one: char) -> bool {
-    one.is_control() || matches!(one, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// What shows nothing where it stands alone.
-fn is_invisible(one: char) -> bool {
-    matches!(one, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
 fn visibility(given: Option<&Value>) -> Result<Visibility, ApiError> {
@@ -146,9 +128,11 @@ impl ChatList {
         let last = numbers.last().filter(|_| has_more).copied();
         let mut chats = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let missing = RowsError::Contradiction { what: "a chat that somebody sees is not stored" };
-            let chat = rows.get::<Chats>(&number)?.ok_or(missing)?;
-            chats.push(ChatView::read(view, number, chat)?);
+            // What somebody is in may be a space of an earlier version, which is no chat.
+            let Some(chat) = rows.get::<Chats>(&number)? else { continue };
+            if may_see(rows, view.did, &chat)? {
+                chats.push(ChatView::read(view, number, chat)?);
+            }
         }
         let cursor = last.map(|last| seal.close(&last.to_be_bytes()));
         Ok(Self { chats, cursor })

@@ -12,12 +12,11 @@ use super::respond;
 use super::visit::{View, visit, without_body};
 use crate::http::answer::{Shared, json};
 use crate::http::error::{ApiError, Failure};
-use crate::http::secret::is_code;
 use crate::spaces::command::{Command, Done};
 use crate::syntax::TokenHash;
-use crate::tables::portal::{Chat, Visibility};
+use crate::tables::portal::{Chat, Visibility, is_code};
 use crate::tables::view::{ReadRows, RowsError};
-use crate::tables::{Chats, Invites, SpaceChats};
+use crate::tables::{Chats, Invites};
 
 #[derive(Serialize)]
 struct Resolved {
@@ -63,7 +62,7 @@ async fn try_resolve(
 fn chat_of(view: &View<'_>, hash: TokenHash) -> Result<Option<(u64, Chat)>, Failure> {
     let rows = view.call.rows;
     let Some(invite) = rows.get::<Invites>(&hash)? else { return Ok(None) };
-    let Some(number) = rows.get::<SpaceChats>(&invite.space)? else { return Ok(None) };
+    let Some(number) = Chat::number_in(&invite.space) else { return Ok(None) };
     let missing = RowsError::Contradiction { what: "the chat of an invite is not stored" };
     let chat = rows.get::<Chats>(&number)?.ok_or(missing)?;
     Ok(Some((number, chat)))

@@ -38,7 +38,7 @@
 //! | `Nonces` | hash of issuer and `jti`, 32 bytes | `N\x9f…` |
 //! | `NonceExpiries` | seconds in eight bytes, hash | `E\x00…\x9f…` |
 //! | `Chats`, `OpenChats` | number in eight bytes | `h\x00…\x01` |
-//! | `SpaceChats` | as `Spaces` | `Hdid:plc:a/app.guestlist.portal.chat/1` |
+//! | `PersonChats` | person `\0` number in eight bytes | `Hdid:plc:a\0\x00…\x01` |
 //! | `Codes` | hash of the code, 32 bytes | `k\xba\x78…` |
 //! | `Users` | DID | `Wdid:plc:a` |
 //! | `Sessions` | hash of the cookie's value, 32 bytes | `y\x9f…` |
@@ -59,7 +59,7 @@ mod tickets;
 
 pub use completeness::DueKey;
 pub use events::{AnswerKey, EventKey, Moment, RsvpKey, write_answers, write_event, write_event_author};
-pub use portal::{PersonSessionKey, SessionExpiryKey, write_session_until};
+pub use portal::{PersonChatKey, PersonSessionKey, SessionExpiryKey, write_session_until};
 pub use records::{
     ChunkKey, QuarantineKey, RecordId, Target, write_collection, write_kind, write_repository,
 };

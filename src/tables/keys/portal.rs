@@ -1,4 +1,4 @@
-//! Keys of the Portal: sessions by time and by person. The rest is found by a number, a hash, a person or a space.
+//! Keys of the Portal: sessions by time and by person, and the chats of a person. The rest is found by a number, a hash, a person or a space.
 
 use super::spaces::{read_time, write_time};
 use super::{END, Key, split_at, write_person};
@@ -22,6 +22,15 @@ pub struct PersonSessionKey {
     pub expires_at: i64,
     /// The hash of what the cookie says.
     pub hash: TokenHash,
+}
+
+/// A chat that a person is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonChatKey {
+    /// Who.
+    pub did: Did,
+    /// The number of the chat.
+    pub number: u64,
 }
 
 /// Appends what the keys of sessions that end at this time begin with.
@@ -55,9 +64,21 @@ impl Key for PersonSessionKey {
     }
 }
 
+impl Key for PersonChatKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_person(&self.did, out);
+        self.number.write(out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (did, number) = split_at(bytes, END)?;
+        Some(Self { did: Did::read(did)?, number: u64::read(number)? })
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Key, PersonSessionKey, SessionExpiryKey};
+    use super::{Key, PersonChatKey, PersonSessionKey, SessionExpiryKey};
     use crate::syntax::{Did, TokenHash};
 
     #[test]
@@ -74,5 +95,7 @@ mod tests {
         let of_person =
             times.map(|expires_at| written(PersonSessionKey { did: did.clone(), expires_at, hash }));
         assert!(of_person.is_sorted());
+        let chats = [0, 1, 255, 256, u64::MAX];
+        assert!(chats.map(|number| written(PersonChatKey { did: did.clone(), number })).is_sorted());
     }
 }

@@ -4,12 +4,12 @@ use guestlist::archive;
 use guestlist::spaces::lines;
 use guestlist::spaces::restore;
 use guestlist::syntax::Nsid;
-use guestlist::tables::keys::{PersonTicketKey, RecordId, SessionExpiryKey, TicketKey};
+use guestlist::tables::keys::{PersonChatKey, PersonTicketKey, RecordId, SessionExpiryKey, TicketKey};
 use guestlist::tables::portal::{Chat, Code, Level, Session, Visibility};
 use guestlist::tables::tickets::{EventSettings, Ticket};
 use guestlist::tables::view::RowsError;
 use guestlist::tables::{
-    Chats, Codes, OpenChats, PersonSessions, PersonTickets, SessionExpiries, Sessions, Settings, SpaceChats,
+    Chats, Codes, OpenChats, PersonChats, PersonSessions, PersonTickets, SessionExpiries, Sessions, Settings,
     Tickets, Users,
 };
 
@@ -193,14 +193,17 @@ fn lines_of_the_portal_and_of_events_that_contradict_each_other_are_refused() {
         (with("{\"user\":\"did:plc:zoe\",\"number\":9007199254740992}"), "bad number"),
         (changed("{\"chat\":1,", "{\"chat\":3,"), "its space is another's"),
         (without(&format!("{{\"space\":\"{ROOM}\"")), "was not made, and no record makes it"),
-        (format!("{}\n", line("{\"chat\"")), "chat 1: its space is not there"),
-        (without("{\"chat\""), "a chat without its place, or a place without its chat"),
+        (
+            format!("{}\n", line("{\"chat\"")),
+            "chat 1: it is not in its place, or its number is none that was given",
+        ),
+        (without("{\"chat\""), "the chat in this place is not there"),
         (
             without(&format!("{{\"invite\":\"{}\"", hash(CODE))),
-            "it is another's, or the invite is of no chat",
+            "it is another's or none, or the invite is of no chat",
         ),
-        (with("{\"code\":\"another\"}"), "it is another's, or the invite is of no chat"),
-        (with("{\"code\":\"open\"}"), "it is another's, or the invite is of no chat"),
+        (with("{\"code\":\"another\"}"), "it is another's or none, or the invite is of no chat"),
+        (with("{\"code\":\"open\"}"), "it is another's or none, or the invite is of no chat"),
         (with("{\"user\":\"did:plc:zoe\",\"number\":1}"), "number 1 is another's"),
         (with("{\"user\":\"did:plc:zoe\",\"number\":0}"), "number 0 is another's, or none that was given"),
         (
@@ -228,14 +231,16 @@ fn lines_of_the_portal_and_of_events_that_contradict_each_other_are_refused() {
 fn every_kind_of_damage_to_the_portal_and_to_events_is_found_by_a_check() {
     type Damage = fn(&mut Overlay<'_>);
     let damages: [(&str, Damage); 30] = [
-        ("SpaceChats", drop_first::<SpaceChats>),
+        ("PersonChats", drop_first::<PersonChats>),
         ("OpenChats", |rows| rows.put::<OpenChats>(&7, &())),
         ("SessionExpiries", drop_first::<SessionExpiries>),
         ("PersonSessions", drop_first::<PersonSessions>),
         ("PersonTickets", drop_first::<PersonTickets>),
         ("SessionExpiries", |rows| rows.delete::<Sessions>(&cookie("did:plc:ada"))),
         ("PersonSessions", |rows| rows.delete::<Sessions>(&cookie("did:plc:ada"))),
-        ("is stored and should not be there", |rows| rows.put::<SpaceChats>(&space(CLUB), &1)),
+        ("is stored and should not be there", |rows| {
+            rows.put::<PersonChats>(&PersonChatKey { did: did("did:plc:zoe"), number: 1 }, &());
+        }),
         ("is stored and should not be there", |rows| {
             let key = SessionExpiryKey { expires_at: NOW, hash: cookie("did:plc:ada") };
             rows.put::<SessionExpiries>(&key, &());
@@ -244,7 +249,9 @@ fn every_kind_of_damage_to_the_portal_and_to_events_is_found_by_a_check() {
             let key = PersonTicketKey { did: did("did:plc:zoe"), event: event(PARTY) };
             rows.put::<PersonTickets>(&key, &());
         }),
-        ("SpaceChats", |rows| rows.put::<SpaceChats>(&space(ROOM), &2)),
+        ("PersonChats", |rows| {
+            rows.put::<PersonChats>(&PersonChatKey { did: did("did:plc:ada"), number: 2 }, &());
+        }),
         ("chat 2: it is not in its place", |rows| {
             let chat = rows.get::<Chats>(&1).unwrap().unwrap();
             rows.put::<Chats>(&2, &chat);
@@ -264,22 +271,19 @@ fn every_kind_of_damage_to_the_portal_and_to_events_is_found_by_a_check() {
         ("chat 1: its space is not there", |rows| {
             rows.put::<Spaces>(&space(ROOM), &Space { made: None, paused: Some(1) });
         }),
-        ("a chat without its place, or a place without its chat", |rows| {
-            rows.delete::<Chats>(&1);
-            rows.delete::<SpaceChats>(&space(ROOM));
-        }),
-        ("a chat without its place, or a place without its chat", |rows| {
+        ("the chat in this place is not there", |rows| rows.delete::<Chats>(&1)),
+        ("the chat in this place is not there", |rows| {
             let made = Some(Made { at: 1, terms: SpaceTerms::default() });
             let place = space("at://did:plc:bea/app.guestlist.portal.chat/self");
             rows.put::<Spaces>(&place, &Space { made, paused: None });
         }),
-        ("it is another's, or the invite is of no chat", |rows| {
+        ("it is another's or none, or the invite is of no chat", |rows| {
             change::<Codes>(rows, &hash(CODE), |code: &mut Code| code.text = OF_EVE.into());
         }),
-        ("it is another's, or the invite is of no chat", |rows| {
+        ("it is another's or none, or the invite is of no chat", |rows| {
             rows.put::<Codes>(&hash("none"), &Code { text: "none".into(), created_by: None });
         }),
-        ("it is another's, or the invite is of no chat", |rows| {
+        ("it is another's or none, or the invite is of no chat", |rows| {
             rows.put::<Codes>(&hash("open"), &Code { text: "open".into(), created_by: None });
         }),
         ("user did:plc:bea: number 1 is another's", |rows| rows.put::<Users>(&did("did:plc:bea"), &1)),
@@ -326,14 +330,14 @@ fn a_rebuild_finds_chats_sessions_and_tickets_again_and_leaves_the_rest_alone() 
     assert!(said.contains(counted) && said.contains(" 0 differences"), "{said}");
     write(&open(&data), |rows| {
         for drop in [
-            drop_first::<SpaceChats>,
+            drop_first::<PersonChats>,
             drop_first::<SessionExpiries>,
             drop_first::<PersonSessions>,
             drop_first::<PersonTickets>,
         ] {
             drop(rows);
         }
-        rows.put::<SpaceChats>(&space(CLUB), &1);
+        rows.put::<PersonChats>(&PersonChatKey { did: did("did:plc:zoe"), number: 7 }, &());
         rows.put::<OpenChats>(&7, &());
         rows.put::<PersonTickets>(&PersonTicketKey { did: did("did:plc:zoe"), event: event(PARTY) }, &());
     });
@@ -382,7 +386,7 @@ fn nothing_is_left_of_somebody_who_is_erased_from_the_portal_and_from_events() {
             format!("{:?}", rows.scan_all::<SessionExpiries>().collect::<Vec<_>>()),
             format!("{:?}", rows.scan_all::<PersonSessions>().collect::<Vec<_>>()),
             format!("{:?}", rows.scan_all::<PersonTickets>().collect::<Vec<_>>()),
-            format!("{:?}", rows.scan_all::<SpaceChats>().collect::<Vec<_>>()),
+            format!("{:?}", rows.scan_all::<PersonChats>().collect::<Vec<_>>()),
         ];
         assert_eq!(debug, ["[]"; 5]);
     }

@@ -4,7 +4,7 @@ use super::*;
 use guestlist::tables::OpenInvites;
 use guestlist::tables::keys::write_owner;
 use guestlist::tables::spaces::Revoked;
-use guestlist::tables::{SpaceChats, Spaces};
+use guestlist::tables::{PersonChats, Spaces};
 
 fn until(expires_at: i64) -> InviteTerms {
     InviteTerms { expires_at: Some(expires_at), ..open() }
@@ -184,7 +184,7 @@ fn a_chat_that_is_deleted_takes_its_codes_along_and_its_number_is_never_given_ag
         rows.scan_all::<Invites>().count(),
         rows.scan_all::<OpenInvites>().count(),
         rows.scan_all::<Chats>().count(),
-        rows.scan_all::<SpaceChats>().count(),
+        rows.scan_all::<PersonChats>().count(),
         rows.scan::<Spaces>(of_ada).count(),
         rows.scan_all::<Members>().count(),
     ];

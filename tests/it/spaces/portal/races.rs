@@ -7,10 +7,10 @@ use proptest::test_runner::Config;
 use super::super::lines::{exported, faults, imported};
 use super::*;
 use guestlist::rules::accounts;
-use guestlist::tables::{OpenInvites, PersonSessions, SessionExpiries, Sessions, SpaceChats, SpaceInvites};
+use guestlist::tables::{OpenInvites, PersonChats, PersonSessions, SessionExpiries, Sessions, SpaceInvites};
 
 const PEOPLE: [&str; 5] = ["ada", "bea", "cal", "dan", "eve"];
-const CODES: [&str; 4] = ["one", "two", "three", "four"];
+const CODES: [&str; 4] = ["one0000000000000", "two0000000000000", "three00000000000", "four000000000000"];
 
 /// What comes next. Numbers are places in the lists above, and numbers of chats.
 #[derive(Clone, Debug)]
@@ -114,7 +114,9 @@ impl World {
         let sessions = rows.scan_all::<Sessions>().count();
         assert_eq!(rows.scan_all::<SessionExpiries>().count(), sessions);
         assert_eq!(rows.scan_all::<PersonSessions>().count(), sessions);
-        assert_eq!(rows.scan_all::<SpaceChats>().count(), rows.scan_all::<Chats>().count());
+        let is_in = |row: &Result<(MemberKey, Member), _>| row.as_ref().unwrap().1.is_in();
+        let members = rows.scan_all::<Members>().filter(is_in).count();
+        assert_eq!(rows.scan_all::<PersonChats>().count(), rows.scan_all::<Chats>().count() + members);
         assert_eq!(rows.scan_all::<Codes>().count(), rows.scan_all::<Invites>().count());
         assert_eq!(rows.scan_all::<SpaceInvites>().count(), rows.scan_all::<Invites>().count());
         let open = rows.scan_all::<Invites>().filter(|row| row.as_ref().unwrap().1.is_open()).count();
