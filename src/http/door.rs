@@ -131,6 +131,12 @@ impl From<Refusal> for ApiError {
     }
 }
 
+/// What a client is told when the writer did something else than it was asked.
+pub(super) fn other_than_asked(method: &'static str) -> ApiError {
+    tracing::error!(method, "the writer did something else than it was asked");
+    ApiError::Internal
+}
+
 /// Marks an answer as meant for one caller: nobody on the way may keep it.
 pub(super) fn private(mut response: Response) -> Response {
     let headers = response.headers_mut();

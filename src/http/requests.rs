@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -55,12 +55,12 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
     }
     // Not the path: there may be the code of an invite in it, in a mistaken one too.
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let method = request.method().clone();
+    let method = name_of(request.method());
     let mut response = next.run(request).await;
     tracing::info!(
         request_id = id.to_str().unwrap_or_default(),
         client = client.map(tracing::field::display),
-        %method,
+        method,
         route = route.as_ref().map(MatchedPath::as_str),
         status = response.status().as_u16(),
         correlation_id = response.extensions().get::<Correlation>().map(|id| tracing::field::display(id.0)),
@@ -69,6 +69,22 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
     );
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// What a method is called in the log. Clients may make up others, with anything in their names.
+fn name_of(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "another",
+    }
 }
 
 /// Makes the entity tag of a compressed answer a weak one: other bytes that say the same. So it is with the

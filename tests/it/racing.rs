@@ -10,8 +10,10 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use futures_util::future::join_all;
-use guestlist::http::{Limits, Rates, Service, router};
+use guestlist::http::{Limits, Portal, Rates, Service, router};
 use guestlist::identity::{Directory, Resolver};
+use guestlist::spaces::Bounds;
+use guestlist::spaces::chats::Levels;
 use guestlist::spaces::command::{Answer, Command, Done, InviteTerms, Refusal};
 use guestlist::syntax::{Did, TokenHash};
 use guestlist::tables::keys::SpaceId;
@@ -22,7 +24,12 @@ use tower::ServiceExt;
 
 use crate::tokens::{Person, identities, times};
 use crate::told::account;
-use crate::writers::Writer;
+use crate::writers::{Writer, space};
+
+mod chats;
+mod events;
+mod house;
+mod logins;
 
 const REDEEM: &str = "rsvp.atmo.space.invite.redeem";
 const TOKEN: &str = "the-token-that-everybody-has-43-characters-";
@@ -33,13 +40,22 @@ struct Scene {
     people: Vec<Person>,
     router: Option<Router>,
     space: SpaceId,
+    /// The token of the invite that is raced for, or its code.
+    token: String,
 }
 
 impl Scene {
     /// One with a space of the first of so many people. In every other run they come by HTTP.
     async fn new(run: u64, count: usize) -> Arc<Self> {
-        let (writer, people) = (Writer::start(), Person::many(count));
-        let router = (run % 2 == 1).then(|| {
+        let scene = Self::of_portal(run % 2 == 1, Person::many(count), Levels::default());
+        scene.writer.space(&scene.people[0].did, "club").await;
+        Arc::new(scene)
+    }
+
+    /// One with a Portal, in which nothing is yet. The place of the space is that of the first person's club.
+    fn of_portal(by_http: bool, people: Vec<Person>, levels: Levels) -> Self {
+        let writer = Writer::within(Bounds { levels: levels.clone(), ..Bounds::default() });
+        let router = by_http.then(|| {
             let dir = tempfile::tempdir().unwrap();
             let directory = Directory::load(&[identities(dir.path(), &people)]).unwrap();
             let rates = Rates {
@@ -52,10 +68,11 @@ impl Scene {
             };
             let (desk, identities) = (writer.desk.clone(), Resolver::offline(directory));
             let limits = Limits { rates, ..Limits::default() };
-            router(Service { desk, identities, limits, ..Service::reading(writer.store.clone()) })
+            let portal = Some(Portal { levels, origins: Vec::new() });
+            router(Service { desk, identities, limits, portal, ..Service::reading(writer.store.clone()) })
         });
-        let space = writer.space(&people[0].did, "club").await;
-        Arc::new(Self { writer, people, router, space })
+        let space = space(&format!("at://{}/tools.atmo.event.space/club", people[0].did));
+        Self { writer, people, router, space, token: TOKEN.to_owned() }
     }
 
     async fn with_invite(run: u64, count: usize, max_uses: Option<u64>) -> Arc<Self> {
@@ -64,8 +81,8 @@ impl Scene {
         scene
     }
 
-    fn hash() -> TokenHash {
-        TokenHash::of(TOKEN)
+    fn hash(&self) -> TokenHash {
+        TokenHash::of(&self.token)
     }
 
     /// The owner asks.
@@ -74,7 +91,7 @@ impl Scene {
     }
 
     async fn revoke(&self) -> Answer {
-        self.decide(Command::Revoke { space: self.space.clone(), hash: Self::hash() }).await
+        self.decide(Command::Revoke { space: self.space.clone(), hash: self.hash() }).await
     }
 
     async fn remove(&self, who: usize) -> Answer {
@@ -90,7 +107,7 @@ impl Scene {
     async fn redeem(&self, who: usize) -> bool {
         let person = &self.people[who];
         let Some(router) = &self.router else {
-            return match self.writer.ask(&person.did, Command::Redeem { hash: Self::hash() }).await {
+            return match self.writer.ask(&person.did, Command::Redeem { hash: self.hash() }).await {
                 Ok(Done::Joined { space, perms: Perms::Write, .. }) if space == self.space => true,
                 Err(Refusal::InvalidInvite) => false,
                 other => panic!("{other:?}"),
@@ -99,11 +116,8 @@ impl Scene {
         let request = Request::post(format!("/xrpc/{REDEEM}"))
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {}", person.token(REDEEM)))
-            .body(Body::from(json!({ "token": TOKEN }).to_string()));
-        let response = router.clone().oneshot(request.unwrap()).await.unwrap();
-        let status = response.status().as_u16();
-        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        let answer: Value = serde_json::from_slice(&body).unwrap();
+            .body(Body::from(json!({ "token": self.token }).to_string()));
+        let (status, answer) = exchange(router, request.unwrap()).await;
         match status {
             200 => {
                 assert_eq!(answer, json!({ "spaceUri": self.space.uri(), "perms": "write" }));
@@ -139,12 +153,20 @@ impl Scene {
             dids
         };
         let joined = dids(joined);
-        assert_eq!(self.writer.stored(TOKEN).unwrap().used, joined.len() as u64);
-        assert_eq!(self.writer.redeemers(TOKEN), joined);
+        assert_eq!(self.writer.stored(&self.token).unwrap().used, joined.len() as u64);
+        assert_eq!(self.writer.redeemers(&self.token), joined);
         assert_eq!(self.writer.members(&self.space), joined);
         let done = self.findings().into_iter().filter(|finding| *finding == Finding::Done).count();
         assert_eq!(done, joined.len());
     }
+}
+
+/// One request to the routes; the status, and the body as JSON.
+async fn exchange(router: &Router, request: Request<Body>) -> (u16, Value) {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
 }
 
 /// Runs a race as often as it is to be.

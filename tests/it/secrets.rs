@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use crate::harness::{run, succeed};
 use crate::tokens::{Answer, Person, Site, claims, exchange, request};
 
+mod ids;
+mod portal;
+
 const CREATE: &str = "rsvp.atmo.space.invite.create";
 const REDEEM: &str = "rsvp.atmo.space.invite.redeem";
 const REVOKE: &str = "rsvp.atmo.space.invite.revoke";

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::guestlist;
+use crate::harness::{dump, guestlist, replay};
 use crate::serving::{signal, wait};
 use crate::signed::{Key, Repo};
 
@@ -140,20 +140,27 @@ pub(crate) fn exchange(address: &str, request: &str) -> Option<Answer> {
 pub(crate) fn request(path: &str, token: Option<&str>, input: Option<&str>) -> String {
     let verb = if input.is_some() { "POST" } else { "GET" };
     let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    message(verb, &format!("/xrpc/{path}"), &bearer, input)
+}
+
+/// A request, with header lines of its own and an input in JSON.
+pub(crate) fn message(verb: &str, target: &str, headers: &str, input: Option<&str>) -> String {
     let kind = input
         .map(|input| format!("Content-Type: application/json\r\nContent-Length: {}\r\n", input.len()))
         .unwrap_or_default();
     let input = input.unwrap_or_default();
     format!(
-        "{verb} /xrpc/{path} HTTP/1.1\r\nHost: guestlist.example\r\nConnection: close\r\n{bearer}{kind}\r\n{input}"
+        "{verb} {target} HTTP/1.1\r\nHost: guestlist.example\r\nConnection: close\r\n{headers}{kind}\r\n{input}"
     )
 }
 
-/// A service that knows some people: a directory with everything that it keeps and says, and a process while it runs.
+/// A service with a Portal that knows some people: a directory with everything that it keeps and says, and a process
+/// while it runs.
 pub(crate) struct Site {
     dir: TempDir,
     identities: PathBuf,
     log: &'static str,
+    levels: String,
     starts: u32,
     process: Option<Child>,
     address: Arc<str>,
@@ -173,14 +180,34 @@ impl Site {
 
     /// The same, with this much in its log.
     pub(crate) fn logging(people: &[Person], log: &'static str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let identities = identities(dir.path(), people);
-        let mut site = Self { dir, identities, log, starts: 0, process: None, address: "".into() };
+        let mut site = Self::prepared(people, log);
         site.start();
         site
     }
 
-    fn command(&self) -> Command {
+    /// One that does not run yet.
+    pub(crate) fn prepared(people: &[Person], log: &'static str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let identities = identities(dir.path(), people);
+        let levels = "{}".to_owned();
+        Self { dir, identities, log, levels, starts: 0, process: None, address: "".into() }
+    }
+
+    /// Has people be more than users in the Portal, from the next start on.
+    pub(crate) fn give_levels(&mut self, levels: &[(&Person, &str)]) {
+        let of = |(person, level): &(&Person, &str)| format!("{:?} = {level:?}", person.did);
+        self.levels = format!("{{ {} }}", levels.iter().map(of).collect::<Vec<_>>().join(", "));
+    }
+
+    /// Has a source tell it things, while it does not run.
+    pub(crate) fn tell(&self, frames: &[Vec<u8>]) {
+        let path = self.dir.path().join("told.frames");
+        fs::write(&path, dump(frames)).unwrap();
+        replay(&self.data(), &[path], &[]);
+    }
+
+    /// The program with the settings of this service.
+    pub(crate) fn command(&self) -> Command {
         const MANY: &str = "1000000";
         let mut command = guestlist();
         command
@@ -188,6 +215,8 @@ impl Site {
             .env("GUESTLIST_HTTP__BIND", "127.0.0.1:0")
             .env("GUESTLIST_HTTP__SERVICE_DID", SERVICE)
             .env("GUESTLIST_IDENTITY__IDENTITIES", format!("[{:?}]", self.identities))
+            .env("GUESTLIST_PORTAL__ENABLED", "true")
+            .env("GUESTLIST_PORTAL__LEVELS", &self.levels)
             .env("GUESTLIST_TELEMETRY__LOG", self.log);
         for rate in ["CALLS_PER_MINUTE", "CHANGES_PER_HOUR", "FAILURES_PER_HOUR"] {
             command.env(format!("GUESTLIST_INVITES__{rate}"), MANY);

@@ -56,12 +56,17 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) fn start() -> Self {
+        Self::within(Bounds::default())
+    }
+
+    /// One whose operator has set bounds.
+    pub(crate) fn within(bounds: Bounds) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("data"), 16_000_000, IfAbsent::Create).unwrap();
         let ((sender, deliveries), (desk, orders)) = (queue(), desk());
         let mut indexer = Indexer::new(store.clone(), 250).unwrap();
         let thread = std::thread::spawn(move || {
-            indexer.serve(&deliveries, &orders, &Bounds::default(), |_| {}).unwrap();
+            indexer.serve(&deliveries, &orders, &bounds, |_| {}).unwrap();
         });
         let (sender, thread, events) = (Some(sender), Some(thread), AtomicU64::new(0));
         Self { store, desk, sender, events, thread, _dir: dir }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::time;
 use super::visit::{View, visit, without_body};
-use super::{respond, time};
 use crate::http::answer::{Shared, json};
 use crate::http::cursor::Seal;
+use crate::http::door::other_than_asked;
 use crate::http::error::{ApiError, Failure};
 use crate::http::input;
 use crate::spaces::chats::{may_see, seen_by};
@@ -66,18 +66,19 @@ pub(super) fn number(text: &str) -> Result<u64, ApiError> {
 }
 
 /// Makes a chat of the caller's.
-pub(super) async fn create(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    respond(try_create(&shared, request).await)
-}
-
-async fn try_create(shared: &Arc<Shared>, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn create(
+    State(shared): State<Arc<Shared>>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let user = |view: &View<'_>| Ok(sessions::shown_user(view.call.rows, view.did)?);
-    let (visitor, user) = visit(shared, "portal.chats.create", &parts, user).await?;
+    let (visitor, user) = visit(&shared, "portal.chats.create", &parts, user).await?;
     let fields = input::fields(&parts.headers, body).await?;
     let (name, visibility) = (name(fields.get("name"))?, visibility(fields.get("visibility"))?);
-    let done = visitor.ask(shared, Command::CreateChat { name, visibility }).await?;
-    let Done::Chat { number, made_at, chat } = done else { return Err(ApiError::Internal) };
+    let done = visitor.ask(&shared, Command::CreateChat { name, visibility }).await?;
+    let Done::Chat { number, made_at, chat } = done else {
+        return Err(other_than_asked("portal.chats.create"));
+    };
     let view = ChatView {
         chat_id: number,
         name: chat.name,
@@ -107,10 +108,10 @@ fn visibility(given: Option<&Value>) -> Result<Visibility, ApiError> {
 }
 
 /// Lists the chats that the caller sees, by their numbers.
-pub(super) async fn list(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+pub(super) async fn list(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, ApiError> {
     let parts = without_body(request);
-    let visited = visit(&shared, "portal.chats.list", &parts, ChatList::read).await;
-    respond(visited.map(|(_, list)| json(StatusCode::OK, &list)))
+    let (_, list) = visit(&shared, "portal.chats.list", &parts, ChatList::read).await?;
+    Ok(json(StatusCode::OK, &list))
 }
 
 impl ChatList {
@@ -142,23 +143,14 @@ impl ChatList {
 /// Shows one chat.
 pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
-    path: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Response {
-    respond(try_show(&shared, path, request).await)
-}
-
-async fn try_show(
-    shared: &Arc<Shared>,
-    path: Result<Path<String>, PathRejection>,
+    Path(chat_id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let parts = without_body(request);
-    let Path(chat_id) = path.map_err(|_| ApiError::Malformed)?;
     let read = move |view: &View<'_>| {
         let number = number(&chat_id)?;
         ChatView::read(view, number, view.chat(number)?)
     };
-    let (_, chat) = visit(shared, "portal.chats.show", &parts, read).await?;
+    let (_, chat) = visit(&shared, "portal.chats.show", &parts, read).await?;
     Ok(json(StatusCode::OK, &chat))
 }

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -12,8 +11,9 @@ use serde_json::Value;
 
 use super::chats::number;
 use super::visit::{View, visit, without_body};
-use super::{MICROS_PER_MILLI, now, respond, time};
+use super::{MICROS_PER_MILLI, now, time};
 use crate::http::answer::{Shared, json};
+use crate::http::door::other_than_asked;
 use crate::http::error::{ApiError, Failure};
 use crate::http::input;
 use crate::http::secret::new_code;
@@ -67,24 +67,15 @@ impl InviteView {
 /// Makes an invite.
 pub(super) async fn create(
     State(shared): State<Arc<Shared>>,
-    path: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Response {
-    respond(try_create(&shared, path, request).await)
-}
-
-async fn try_create(
-    shared: &Arc<Shared>,
-    path: Result<Path<String>, PathRejection>,
+    Path(chat_id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let Path(chat_id) = path.map_err(|_| ApiError::Malformed)?;
     let read = move |view: &View<'_>| {
         let number = number(&chat_id)?;
         Ok((number, view.chat(number)?, sessions::shown_user(view.call.rows, view.did)?))
     };
-    let (visitor, (number, chat, user)) = visit(shared, "portal.invites.create", &parts, read).await?;
+    let (visitor, (number, chat, user)) = visit(&shared, "portal.invites.create", &parts, read).await?;
     let fields = input::fields(&parts.headers, body).await?;
     let terms = InviteTerms {
         perms: Perms::Write,
@@ -94,8 +85,8 @@ async fn try_create(
     };
     let code = new_code()?;
     let command = Command::CreateCode { space: chat.space, code: code.clone(), terms };
-    let done = visitor.ask(shared, command).await?;
-    let Done::Invite(invite) = done else { return Err(ApiError::Internal) };
+    let done = visitor.ask(&shared, command).await?;
+    let Done::Invite(invite) = done else { return Err(other_than_asked("portal.invites.create")) };
     Ok(json(StatusCode::OK, &InviteView::new(code, number, user, &invite)))
 }
 
@@ -118,21 +109,12 @@ fn expires_at(given: Option<&Value>, now: i64) -> Result<Option<i64>, ApiError> 
 /// Lists the active invites of a chat, newest first.
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
-    path: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Response {
-    respond(try_list(&shared, path, request).await)
-}
-
-async fn try_list(
-    shared: &Arc<Shared>,
-    path: Result<Path<String>, PathRejection>,
+    Path(chat_id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let parts = without_body(request);
-    let Path(chat_id) = path.map_err(|_| ApiError::Malformed)?;
     let read = move |view: &View<'_>| InviteList::read(view, number(&chat_id)?);
-    let (_, list) = visit(shared, "portal.invites.list", &parts, read).await?;
+    let (_, list) = visit(&shared, "portal.invites.list", &parts, read).await?;
     Ok(json(StatusCode::OK, &list))
 }
 
@@ -164,27 +146,18 @@ impl InviteList {
 /// Ends an invite.
 pub(super) async fn delete(
     State(shared): State<Arc<Shared>>,
-    path: Result<Path<(String, String)>, PathRejection>,
-    request: Request,
-) -> Response {
-    respond(try_delete(&shared, path, request).await)
-}
-
-async fn try_delete(
-    shared: &Arc<Shared>,
-    path: Result<Path<(String, String)>, PathRejection>,
+    Path((chat_id, code)): Path<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let parts = without_body(request);
-    let Path((chat_id, code)) = path.map_err(|_| ApiError::Malformed)?;
     let read = move |view: &View<'_>| view.chat(number(&chat_id)?);
-    let (visitor, chat) = visit(shared, "portal.invites.delete", &parts, read).await?;
+    let (visitor, chat) = visit(&shared, "portal.invites.delete", &parts, read).await?;
     // A token of another dialect is no code, whatever it opens there. Who may end one is the writer's to say, and goes
     // into the audit.
     if !is_code(&code) {
         return Err(ApiError::InviteNotFound);
     }
     let hash = TokenHash::of(&code);
-    visitor.ask(shared, Command::Revoke { space: chat.space, hash }).await?;
+    visitor.ask(&shared, Command::Revoke { space: chat.space, hash }).await?;
     Ok(json(StatusCode::OK, &Deleted { message: format!("Invite '{code}' revoked") }))
 }

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use jiff::Timestamp;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -29,7 +28,6 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 use super::answer::Shared;
 use super::caller::REQUEST_ID;
-use super::door::private;
 use super::error::{self, ApiError};
 use super::requests::trace;
 use crate::net::Origin;
@@ -83,11 +81,6 @@ fn open_to(origins: &[Origin]) -> CorsLayer {
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .expose_headers([header::RETRY_AFTER, REQUEST_ID])
-}
-
-/// An answer for one caller, whom nobody on the way may keep it from or for.
-fn respond(outcome: Result<Response, ApiError>) -> Response {
-    private(outcome.unwrap_or_else(ApiError::into_response))
 }
 
 /// A time in milliseconds since the epoch as the Portal writes it: ISO 8601, in UTC.

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::respond;
 use super::visit::{View, visit, without_body};
 use crate::http::answer::{Shared, json};
+use crate::http::door::other_than_asked;
 use crate::http::error::{ApiError, Failure};
 use crate::spaces::command::{Command, Done};
 use crate::syntax::TokenHash;
@@ -29,31 +28,22 @@ struct Resolved {
 /// Uses an invite.
 pub(super) async fn resolve(
     State(shared): State<Arc<Shared>>,
-    path: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Response {
-    respond(try_resolve(&shared, path, request).await)
-}
-
-async fn try_resolve(
-    shared: &Arc<Shared>,
-    path: Result<Path<String>, PathRejection>,
+    Path(code): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let parts = without_body(request);
-    let Path(code) = path.map_err(|_| ApiError::Malformed)?;
     let hash = TokenHash::of(&code);
     // A token of another dialect is no code, whatever it would open there.
     let is_code = is_code(&code);
     let read = move |view: &View<'_>| if is_code { chat_of(view, hash) } else { Ok(None) };
-    let (visitor, chat) = visit(shared, "portal.resolve", &parts, read).await?;
+    let (visitor, chat) = visit(&shared, "portal.resolve", &parts, read).await?;
     if !is_code {
         return Err(ApiError::InvalidInvite);
     }
-    let done = visitor.ask(shared, Command::Redeem { hash }).await?;
-    let (Done::Joined { is_new, .. }, Some((chat_id, chat))) = (done, chat) else {
-        return Err(ApiError::InvalidInvite);
-    };
+    let done = visitor.ask(&shared, Command::Redeem { hash }).await?;
+    let Done::Joined { is_new, .. } = done else { return Err(other_than_asked("portal.resolve")) };
+    // An invite that was made between the two looks: whoever comes again hears of its chat.
+    let (chat_id, chat) = chat.ok_or(ApiError::InvalidInvite)?;
     let Chat { name, visibility, .. } = chat;
     Ok(json(StatusCode::OK, &Resolved { chat_id, name, visibility, joined: is_new }))
 }

@@ -10,9 +10,9 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::visit::{View, visit, visit_to_leave, without_body};
-use super::{cookie, now, respond, time};
+use super::{cookie, now, time};
 use crate::http::answer::{Shared, json};
-use crate::http::door::Visitor;
+use crate::http::door::{Visitor, other_than_asked};
 use crate::http::error::{ApiError, Failure};
 use crate::http::secret::Token;
 use crate::spaces::command::{Command, Done};
@@ -39,19 +39,17 @@ struct Ended {
 }
 
 /// Opens a session.
-pub(super) async fn open(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    respond(try_open(&shared, request).await)
-}
-
-async fn try_open(shared: &Shared, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn open(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, ApiError> {
     let parts = without_body(request);
-    let visitor = Visitor::at(shared, &parts, METHOD).await?;
+    let visitor = Visitor::at(&shared, &parts, METHOD).await?;
     let secret = Token::new()?;
     let expires_at = now() + cookie::SECONDS * MILLIS_PER_SECOND;
     // The one that the browser has is about to be forgotten there, so that it ends.
     let instead_of = cookie::named(&parts.headers).ok();
     let command = Command::OpenSession { hash: secret.hash, expires_at, instead_of };
-    let Done::Session { user } = visitor.ask(shared, command).await? else { return Err(ApiError::Internal) };
+    let Done::Session { user } = visitor.ask(&shared, command).await? else {
+        return Err(other_than_asked(METHOD));
+    };
     let portal = shared.service().portal.as_ref();
     let level = portal.map(|portal| portal.levels.of(visitor.did())).unwrap_or_default();
     let view = SessionView {
@@ -64,10 +62,10 @@ async fn try_open(shared: &Shared, request: Request) -> Result<Response, ApiErro
 }
 
 /// Says whose the session is.
-pub(super) async fn show(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+pub(super) async fn show(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, ApiError> {
     let parts = without_body(request);
-    let visited = visit(&shared, "portal.session.show", &parts, SessionView::read).await;
-    respond(visited.map(|(_, view)| json(StatusCode::OK, &view)))
+    let (_, view) = visit(&shared, "portal.session.show", &parts, SessionView::read).await?;
+    Ok(json(StatusCode::OK, &view))
 }
 
 impl SessionView {
@@ -82,14 +80,10 @@ impl SessionView {
 }
 
 /// Ends the session.
-pub(super) async fn end(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    respond(try_end(&shared, request).await)
-}
-
-async fn try_end(shared: &Arc<Shared>, request: Request) -> Result<Response, ApiError> {
+pub(super) async fn end(State(shared): State<Arc<Shared>>, request: Request) -> Result<Response, ApiError> {
     let parts = without_body(request);
-    let visitor = visit_to_leave(shared, "portal.session.end", &parts).await?;
-    visitor.ask(shared, Command::EndSession).await?;
+    let visitor = visit_to_leave(&shared, "portal.session.end", &parts).await?;
+    visitor.ask(&shared, Command::EndSession).await?;
     Ok(with_cookie(
         json(StatusCode::OK, &Ended { message: "Session ended" }),
         cookie::clear(&shared.service().public_url),

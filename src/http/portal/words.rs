@@ -1,4 +1,5 @@
-//! Errors as the Portal words them: a text, and an id by which the request is found in the log.
+//! Answers as the Portal gives them, for one caller alone, and errors as it words them: a text, and an id by which the
+//! request is found in the log.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -25,13 +26,14 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
     // Of the level of what is always logged, so that whatever is has the id.
     let span = tracing::error_span!("portal", %correlation_id);
     let mut response = next.run(request).instrument(span).await;
+    // Every answer is for one caller, and none is anything but JSON.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let Some(error) = ApiError::taken_from(&mut response) else { return response };
     let body = ErrorBody { error: error.to_string(), correlation_id: correlation_id.to_string() };
     let body = serde_json::to_vec(&body).expect("a map of strings serialises");
     response.extensions_mut().insert(Correlation(correlation_id));
     error.head(response.headers_mut(), body.len());
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     *response.body_mut() = if is_head { Body::empty() } else { body.into() };
     response
 }

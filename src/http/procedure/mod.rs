@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 
 use super::Service;
 use super::answer::{Shared, json};
-use super::door::{Visitor, private};
+use super::door::{Visitor, other_than_asked, private};
 use super::error::ApiError;
 use super::input;
 use super::space::space_of;
@@ -95,10 +95,7 @@ where
     let calling = Calling { service: shared.service(), caller: visitor.did(), now };
     let (command, kept) = ask(&calling, input)?;
     let done = visitor.ask(shared, command).await?;
-    let answer = show(&calling, kept, done).ok_or_else(|| {
-        tracing::error!(method, "the writer did something else than it was asked");
-        ApiError::Internal
-    })?;
+    let answer = show(&calling, kept, done).ok_or_else(|| other_than_asked(method))?;
     Ok(json(StatusCode::OK, &answer))
 }
 
