@@ -18,8 +18,8 @@ use crate::tables::keys::{
     write_repository,
 };
 use crate::tables::rows::{
-    Account, AccountState, Chunk, GradeRow, Meta, Record, RecordBytes, RoundFacts, SignupFacts, Source,
-    Totals as TotalsRow,
+    Account, AccountState, Chunk, GradeRow, Meta, Record, RecordBytes, RoundFacts, Shape, SignupFacts,
+    Source, Totals as TotalsRow,
 };
 use crate::tables::view::{Overlay, ReadRows, Rows, RowsError, key_of, prefix_of};
 use crate::tables::{Accounts, Chunks, Metas, Records, Rounds, Sources, Totals, number};
@@ -104,6 +104,7 @@ fn replace_record(
     let graded = records::grade(id.kind, &id.rkey, block);
     let bytes = write_bytes(rows, id, &block.bytes)?;
     let after = Record {
+        shape: Shape,
         cid: block.cid,
         rev,
         grade: grade_row(graded.grade),

@@ -10,14 +10,15 @@ use crate::records::lexicon;
 use crate::spaces::lines::Row;
 use crate::spaces::restore;
 use crate::store::{Store, StoreError, schema};
+use crate::tables::earlier;
 use crate::tables::keys::{MetaKey, RecordId};
 use crate::tables::rows::{Meta, Record, Unfinished};
 use crate::tables::view::{Direction, Overlay, Range, ReadRows, RowsError, key_of, prefix_of};
 use crate::tables::{
-    Accounts, Answers, Audits, Chats, EventTallies, Invitations, Invited, Invites, Links, Members,
-    Memberships, Metas, NonceExpiries, Nonces, OpenChats, OpenInvites, PersonChats, PersonSessions,
-    PersonTickets, Quarantine, Records, RoundTallies, Rounds, Rsvps, SessionExpiries, Sessions, Signups,
-    SpaceAudits, SpaceInvites, Standings, Submissions, Table, Tickets, Totals, number,
+    Accounts, Answers, Audits, Chats, EventTallies, EventTimes, Invitations, Invited, Invites, Links,
+    Members, Memberships, Metas, NonceExpiries, Nonces, OpenChats, OpenInvites, OwnEvents, PersonChats,
+    PersonSessions, PersonTickets, Quarantine, Records, RoundTallies, Rounds, Rsvps, SessionExpiries,
+    Sessions, Signups, SpaceAudits, SpaceInvites, Standings, Submissions, Table, Tickets, Totals, number,
 };
 
 /// Rows that are written in one batch.
@@ -67,6 +68,8 @@ pub fn rebuild(store: &Store, mut progress: impl FnMut(u64)) -> Result<(), Store
     wipe::<Rsvps>(store)?;
     wipe::<Answers>(store)?;
     wipe::<EventTallies>(store)?;
+    wipe::<EventTimes>(store)?;
+    wipe::<OwnEvents>(store)?;
     wipe::<Totals>(store)?;
     wipe::<SpaceInvites>(store)?;
     wipe::<OpenInvites>(store)?;
@@ -164,7 +167,7 @@ fn accounts(store: &Store) -> Result<(), StoreError> {
 fn regrade(store: &Store, range: Range) -> Result<(u64, Option<Range>), StoreError> {
     let records: Vec<_> = {
         let stored = store.snapshot();
-        let page = stored.scan::<Records>(range.clone()).take(BATCH_ROWS);
+        let page = earlier::scan_records(&*stored, range.clone()).take(BATCH_ROWS);
         let block = |row: Result<(RecordId, Record), RowsError>| {
             let (id, record) = row?;
             let block = filing::block_of(&*stored, &id, &record)?;

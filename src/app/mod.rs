@@ -78,6 +78,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         identities: identities.clone(),
         sources: board.clone(),
         public_url: config.http.public_url.clone(),
+        event_url: config.http.event_url.clone(),
         desk: desk.clone(),
         service_did: config.http.service_did()?,
         space_type: config.invites.space_type.clone(),

@@ -18,8 +18,8 @@ use crate::tables::keys::StandingKey;
 use crate::tables::rows::{AccountState, Standing};
 use crate::tables::view::{Direction, Overlay, Range, ReadRows, Rows, RowsError, prefix_of};
 use crate::tables::{
-    Accounts, Answers, Chunks, EventTallies, Invitations, Invited, Links, Quarantine, Records, RoundTallies,
-    Rounds, Rsvps, Signups, Sources, Standings, Submissions, Table, Totals,
+    Accounts, Answers, Chunks, EventTallies, EventTimes, Invitations, Invited, Links, OwnEvents, Quarantine,
+    Records, RoundTallies, Rounds, Rsvps, Signups, Sources, Standings, Submissions, Table, Totals,
 };
 
 /// Records that are put into memory in one go.
@@ -66,6 +66,8 @@ pub fn check(store: &Store, mut progress: impl FnMut(u64)) -> Result<Report, Sto
     compare::<RoundTallies>(&stored, &*anew, &mut report)?;
     compare::<Rsvps>(&stored, &*anew, &mut report)?;
     compare::<Answers>(&stored, &*anew, &mut report)?;
+    compare::<EventTimes>(&stored, &*anew, &mut report)?;
+    compare::<OwnEvents>(&stored, &*anew, &mut report)?;
     compare::<EventTallies>(&stored, &*anew, &mut report)?;
     compare::<Totals>(&stored, &*anew, &mut report)?;
     compare_standings(&stored, &*anew, &mut report)?;

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 use tracing_subscriber::filter::EnvFilter;
 
-use crate::http::{Addresses, did_web_of};
+use crate::http::{Addresses, EventUrl, did_web_of};
 use crate::ingest::live::Patience;
 use crate::syntax::Did;
 
@@ -73,6 +73,9 @@ pub struct Http {
     pub bind: SocketAddr,
     /// How others reach it; links in answers begin with this.
     pub public_url: String,
+    /// Where people see an event: a template with `{public_url}`, `{authority}` (the organizer's handle when it holds both ways,
+    /// else the DID), `{did}` and `{rkey}`.
+    pub event_url: EventUrl,
     /// Whom a service token for this server names: the `did:web` of `public_url` where nothing is written.
     pub service_did: Option<Did>,
     /// The addresses of proxies whose word on a request's client and id is taken.
@@ -160,6 +163,7 @@ impl Default for Http {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8484)),
             public_url: "http://127.0.0.1:8484".to_owned(),
+            event_url: EventUrl::default(),
             service_did: None,
             trusted_proxies: Vec::new(),
         }

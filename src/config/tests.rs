@@ -250,3 +250,19 @@ fn levels_and_origins_that_are_none_are_refused() {
         assert!(said_of_it.contains(said) && !said_of_it.contains("hunter2"), "{portal}: {said_of_it}");
     }
 }
+
+#[test]
+fn a_template_for_the_urls_of_events_is_checked_when_it_is_read() {
+    let config = with(&[("HTTP__EVENT_URL", "https://events.example/{did}/{rkey}")]).unwrap().unwrap();
+    assert!(config.to_toml().contains("event_url = \"https://events.example/{did}/{rkey}\""));
+    for (template, said) in [
+        ("{public_url}/{handle}/{rkey}", "{handle} is no placeholder"),
+        ("{public_url}/{did}/{rkey", "a brace"),
+        ("{did}/{rkey}", "must begin with {public_url}"),
+        ("{public_url}/{rkey}", "a URL of its own"),
+        ("{public_url}/a b/{did}/{rkey}", "' ' is not in any URL"),
+    ] {
+        let error = with(&[("HTTP__EVENT_URL", template)]).unwrap().unwrap_err().to_string();
+        assert!(error.contains(said) && error.contains("no template of a URL"), "{template}: {error}");
+    }
+}

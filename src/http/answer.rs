@@ -60,12 +60,14 @@ impl Shared {
         &self.pace
     }
 
-    /// A short hash of what answers depend on beside rows and time: the version, the public URL, and handles.
+    /// A short hash of what answers depend on beside rows and time: the version, the URLs, and handles.
     fn setting(&self) -> String {
         let mut setting = Sha256::new();
         setting.update(VERSION);
         setting.update([0]);
         setting.update(&self.service.public_url);
+        setting.update([0]);
+        setting.update(self.service.event_url.as_str());
         setting.update([0]);
         setting.update(self.service.identities.fingerprint());
         short(setting)

@@ -1,8 +1,8 @@
 //! The HTTP surface: queries over the store and procedures, for programs and for people's browsers.
 //!
 //! The map of the room: this file has the routes, `answer` runs one query on one snapshot, `names` finds out whose handles are, `params` and
-//! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `view`, `round`, `listing`,
-//! `standing`, `space` and `ticket` are the shapes that several methods share, `explanation` and `status` answer the command line too, and each method has a file under `query`
+//! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `calendar` and `near` find events for them, `view`, `round`, `listing`,
+//! `standing`, `event` (its links by `event_url`), `space` and `ticket` are the shapes that several methods share, `explanation` and `status` answer the command line too, and each method has a file under `query`
 //! or `procedure`. Who calls what takes a service token is found out by `auth`, whom the token must name by `service_did`, and they are let in by `door` as often as `pace` allows.
 //! `connections`, `patience`, `caller` and `requests` are what surrounds a request. It never
 //! writes to the store and never decides: verdicts are read from `rules`. Shapes: CONTRACT §4 and the
@@ -10,16 +10,20 @@
 
 mod answer;
 mod auth;
+mod calendar;
 mod caller;
 mod connections;
 mod cursor;
 mod door;
 mod error;
+mod event;
+mod event_url;
 mod explanation;
 mod input;
 mod listing;
 mod memo;
 mod names;
+mod near;
 mod pace;
 mod page;
 mod params;
@@ -65,6 +69,7 @@ pub use caller::Addresses;
 use caller::REQUEST_ID;
 pub use connections::serve;
 use error::{ApiError, render};
+pub use event_url::{BadEventUrl, EventUrl};
 pub use explanation::{Explanation, explain};
 pub use pace::Rates;
 pub use portal::Portal;
@@ -74,9 +79,9 @@ use procedure::{
 };
 use query::{
     get_event, get_invite_graph, get_round, get_rsvp, get_space, get_standing, get_standings, get_status,
-    list_actor_rounds, list_audit, list_event_rsvps, list_invitations, list_invites, list_members,
-    list_participants, list_quarantine, list_rounds, list_rsvps, list_signups, list_spaces, list_submissions,
-    list_tickets, whoami,
+    list_actor_rounds, list_audit, list_event_rsvps, list_events, list_invitations, list_invites,
+    list_members, list_participants, list_quarantine, list_rounds, list_rsvps, list_signups, list_spaces,
+    list_submissions, list_tickets, whoami,
 };
 use requests::{trace, weaken};
 pub use service_did::did_web_of;
@@ -99,8 +104,10 @@ pub struct Service {
     pub identities: Resolver,
     /// How the sources are doing. While that is not well, `/xrpc/_health` says 503.
     pub sources: Board,
-    /// Where people see events, without a slash at the end: `https://guestlist.example`.
+    /// How others reach the service: `https://guestlist.example`.
     pub public_url: String,
+    /// How the URLs of events are made.
+    pub event_url: EventUrl,
     /// Where things are asked of the writer.
     pub desk: Desk,
     /// Whom a token for this service names, alone or with `#guestlist` after it.
@@ -121,6 +128,7 @@ impl Service {
             identities: Resolver::default(),
             sources: Board::default(),
             public_url: "https://guestlist.example".to_owned(),
+            event_url: EventUrl::default(),
             desk: orders::desk().0,
             service_did: Did::parse("did:web:guestlist.example").expect("a constant"),
             space_type: Nsid::parse("tools.atmo.event.space").expect("a constant"),
@@ -169,6 +177,7 @@ pub fn router(service: Service) -> Router {
         .merge(query("app.guestlist.getStatus", Depends::OnTime, get_status::run))
         .merge(query("app.guestlist.listActorRounds", Depends::OnRows, list_actor_rounds::run))
         .merge(query("app.guestlist.listEventRSVPs", Depends::OnRows, list_event_rsvps::run))
+        .merge(query("app.guestlist.listEvents", Depends::OnTime, list_events::run))
         .merge(query("app.guestlist.listInvitations", Depends::OnRows, list_invitations::run))
         .merge(query("app.guestlist.listParticipants", Depends::OnRows, list_participants::run))
         .merge(query("app.guestlist.listQuarantine", Depends::OnRows, list_quarantine::run))

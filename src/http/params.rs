@@ -3,7 +3,9 @@
 //! A parameter that the method does not know is ignored; one that it reads must be given at most once and
 //! be well-formed. Spec: CONTRACT §4; the encoding is that of HTML forms.
 
-use crate::syntax::{AtUri, Did, Handle, Nsid};
+use std::ops::RangeInclusive;
+
+use crate::syntax::{AtUri, Datetime, Did, Handle, Nsid};
 
 use super::error::ApiError;
 use super::names::Names;
@@ -66,6 +68,13 @@ impl Params {
         self.optional(name)?.map(parse).transpose()
     }
 
+    /// A datetime that may be absent.
+    pub(super) fn optional_datetime(&self, name: &'static str) -> Result<Option<Datetime>, ApiError> {
+        let expected = "a datetime, as in `2026-01-31T18:00:00Z`";
+        let parse = |text| Datetime::parse(text).map_err(|_| ApiError::BadParameter { name, expected });
+        self.optional(name)?.map(parse).transpose()
+    }
+
     /// Whether something is wanted that is not unless it is asked for.
     pub(super) fn flag(&self, name: &'static str) -> Result<bool, ApiError> {
         let word = self.word(name, &["true", "false"], "`true` or `false`")?;
@@ -125,14 +134,26 @@ impl Params {
 
     /// The same, brought into 1 to `most`.
     pub(super) fn limit_up_to(&self, most: usize) -> Result<usize, ApiError> {
-        let Some(text) = self.optional("limit")? else { return Ok(LIMIT_DEFAULT) };
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let limit = self.integer("limit", 1..=most)?.and_then(|limit| usize::try_from(limit).ok());
+        Ok(limit.unwrap_or(LIMIT_DEFAULT))
+    }
+
+    /// Any integer, brought into a range, that may be absent.
+    pub(super) fn integer(
+        &self,
+        name: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Result<Option<u32>, ApiError> {
+        let Some(text) = self.optional(name)? else { return Ok(None) };
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(ApiError::BadParameter { name: "limit", expected: "an integer" });
+            return Err(ApiError::BadParameter { name, expected: "an integer" });
         }
-        // What remains fails to parse when it is negative or beyond any machine's integers.
-        let beyond = if digits.len() < text.len() { 1 } else { most };
-        Ok(text.parse().unwrap_or(beyond).clamp(1, most))
+        let (least, most) = range.into_inner();
+        // What remains fails to parse when it is negative or beyond any number here.
+        let beyond = if digits.len() < text.len() { least } else { most };
+        Ok(Some(text.parse().unwrap_or(beyond).clamp(least, most)))
     }
 }
 

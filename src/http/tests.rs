@@ -4,14 +4,17 @@
 
 mod actor_rounds;
 mod auth;
+mod calendar;
 mod errors;
 mod events;
 mod explanations;
 mod fire;
 mod graph;
 mod invitations;
+mod links;
 mod manners;
 mod names;
+mod near;
 mod office;
 mod parameters;
 mod participants;

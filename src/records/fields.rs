@@ -37,6 +37,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The whole record, for what bears no load.
+    pub(super) fn record(&self) -> &'a Map {
+        self.record
+    }
+
     fn lookup(&mut self, map: &'a Map, name: &str) -> Option<&'a Ipld> {
         let value = map.get(name);
         self.missing |= value.is_none();
@@ -96,7 +101,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn as_text(value: &Ipld) -> Option<&str> {
+pub(super) fn as_text(value: &Ipld) -> Option<&str> {
     match value {
         Ipld::String(text) => Some(text),
         _ => None,

@@ -5,10 +5,11 @@
 
 use crate::records::{Body, Unusable};
 use crate::tables::keys::{
-    AnswerKey, InvitationId, InvitedKey, QuarantineKey, RecordId, RoundId, RoundRecordKey,
+    AnswerKey, EventTimeKey, InvitationId, InvitedKey, OwnEventKey, QuarantineKey, RecordId, RoundId,
+    RoundRecordKey,
 };
 use crate::tables::view::Overlay;
-use crate::tables::{Answers, Invited, Quarantine, Submissions, Table};
+use crate::tables::{Answers, EventTimes, Invited, OwnEvents, Quarantine, Submissions, Table};
 
 /// A usable record appeared, or went.
 pub fn list(rows: &mut Overlay<'_>, id: &RecordId, body: &Body, appears: bool) {
@@ -28,7 +29,12 @@ pub fn list(rows: &mut Overlay<'_>, id: &RecordId, body: &Body, appears: bool) {
             let key = AnswerKey::new(&author, rsvp.time, &rkey);
             set::<Answers>(rows, &key, appears.then_some(()));
         }
-        Body::Jam(_) | Body::Round(_) | Body::Signup(_) | Body::Event(_) | Body::Acceptance(_) => {}
+        Body::Event(event) => {
+            let key = EventTimeKey::new(id, event);
+            set::<EventTimes>(rows, &key, appears.then(|| event.clone()));
+            set::<OwnEvents>(rows, &OwnEventKey(key), appears.then(|| event.clone()));
+        }
+        Body::Jam(_) | Body::Round(_) | Body::Signup(_) | Body::Acceptance(_) => {}
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! [`accounts`] says whose records are live, [`authority`] keeps who is in a round as records change,
 //! [`verdict`] reads an answer with its reason, [`chain`] shows where a right comes from and [`depth`] how far
-//! away that is, [`attendance`] keeps the answers to an event, and [`listing`] what readers find records by.
+//! away that is, [`attendance`] keeps the answers to an event, [`calendar`] says which are yet to come, and [`listing`] what readers find records by.
 //! Everything is a function of rows: no clock, no order of arrival.
 
 pub mod accounts;
 pub mod attendance;
 pub mod authority;
+pub mod calendar;
 pub mod chain;
 pub mod depth;
 pub mod listing;

@@ -10,10 +10,10 @@ use crate::tables::rows::Meta;
 use crate::tables::view::{Direction, Overlay, Range, ReadRows, Rows, RowsError};
 
 /// The version that this program writes. Raised whenever a key or a row changes.
-pub const VERSION: u64 = 5;
+pub const VERSION: u64 = 6;
 
-/// The earliest version whose records and accounts are read as they are; what is derived from them is worked
-/// out anew before the store is used (`rebuild`).
+/// The earliest version whose records and accounts can be read (those of records before version 6 by `tables::earlier`
+/// alone); what is derived from them is worked out anew before the store is used (`rebuild`).
 const REBUILT_FROM: u64 = 1;
 
 /// Bytes of the secret that seals cursors: the length of the hash that uses it.

@@ -5,6 +5,7 @@
 //! core. Every key is on one page in [`keys`], every value in [`rows`]; this list puts them together.
 
 pub mod completeness;
+pub mod earlier;
 pub mod keys;
 pub mod portal;
 pub mod rows;
@@ -16,10 +17,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use keys::{
-    AnswerKey, ChunkKey, DueKey, EventKey, InvitedKey, Key, LinkKey, MemberKey, MembershipKey, MetaKey,
-    NonceExpiryKey, NonceId, OpenInviteKey, PersonChatKey, PersonSessionKey, PersonTicketKey, QuarantineKey,
-    RecordId, RedemptionKey, RoundId, RoundRecordKey, RsvpKey, SessionExpiryKey, SignupKey, SourceKey,
-    SpaceAuditKey, SpaceId, SpaceInviteKey, StandingKey, TicketKey,
+    AnswerKey, ChunkKey, DueKey, EventKey, EventTimeKey, InvitedKey, Key, LinkKey, MemberKey, MembershipKey,
+    MetaKey, NonceExpiryKey, NonceId, OpenInviteKey, OwnEventKey, PersonChatKey, PersonSessionKey,
+    PersonTicketKey, QuarantineKey, RecordId, RedemptionKey, RoundId, RoundRecordKey, RsvpKey,
+    SessionExpiryKey, SignupKey, SourceKey, SpaceAuditKey, SpaceId, SpaceInviteKey, StandingKey, TicketKey,
 };
 use view::{ReadRows, Rows, RowsError};
 
@@ -31,7 +32,7 @@ use portal::{Chat, Code, Session};
 use spaces::{Audit, Invite, Member, Space};
 use tickets::{EventSettings, Ticket};
 
-use crate::records::{Status, Unusable};
+use crate::records::{Event, Status, Unusable};
 use crate::syntax::{Did, Tid, TokenHash};
 
 /// A table: a set of rows with keys and values of one type each.
@@ -103,6 +104,10 @@ tables! {
     Answers = b'A': AnswerKey => ();
     /// How many answered an event, by answer.
     EventTallies = b't': EventKey => EventTally;
+    /// The usable events, by how long they last and when they begin.
+    EventTimes = b'g': EventTimeKey => Event;
+    /// The usable events of an organizer, likewise.
+    OwnEvents = b'G': OwnEventKey => Event;
     /// What is known of the completeness of a repository.
     Ledgers = b'L': Did => Ledger;
     /// The accounts that hosts are to be asked about, by time.

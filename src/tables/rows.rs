@@ -3,7 +3,8 @@
 //! Values are postcard: compact, with a documented wire format, fields in the order declared. Changing a
 //! type here changes the format, and with it `store::schema::VERSION`.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::event::BlockFault;
 use crate::records::{Body, Deviation, JoinMode, Kind, NetworkGate, Unusable};
@@ -158,9 +159,38 @@ pub struct Word {
     pub time: Option<Datetime>,
 }
 
+/// What the row of a record begins with. Those of schema versions before [`Shape::SINCE`] begin with the length of a CID,
+/// which is another number (`earlier`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape;
+
+impl Shape {
+    /// The schema version since which records have the shape that they have. Raised when it changes.
+    pub const SINCE: u8 = 6;
+}
+
+impl Serialize for Shape {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(Self::SINCE)
+    }
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer)? {
+            Self::SINCE => Ok(Self),
+            other => {
+                Err(D::Error::invalid_value(Unexpected::Unsigned(other.into()), &"the shape of a record"))
+            }
+        }
+    }
+}
+
 /// A stored record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    /// Tells its row from those of earlier versions.
+    pub shape: Shape,
     /// Its CID.
     pub cid: Cid,
     /// The revision that wrote it.

@@ -94,6 +94,8 @@ for (const event of events) {
   const [, , repository, , record_key] = event.split('/')
   await call('community.lexicon.calendar.getEvent', { repository, record_key })
 }
+const listed = await list('app.guestlist.listEvents', 'events', { when: 'all' })
+for (const event of events) assert.ok(listed.some(({ uri }) => uri === event))
 await list('app.guestlist.listQuarantine', 'records')
 
 const nothing = 'at://did:plc:nobody/at.atjam.round/nothing'

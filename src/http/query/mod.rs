@@ -15,6 +15,7 @@ pub(super) mod get_status;
 pub(super) mod list_actor_rounds;
 pub(super) mod list_audit;
 pub(super) mod list_event_rsvps;
+pub(super) mod list_events;
 pub(super) mod list_invitations;
 pub(super) mod list_invites;
 pub(super) mod list_members;

@@ -104,7 +104,10 @@ async fn a_tag_is_of_everything_that_an_answer_depends_on() {
     let known = tag(&headers);
     assert_ne!(known, strangers);
     world.service.public_url = "https://elsewhere.example".to_owned();
-    assert_ne!(tag(&get(&world, path, &[]).await.1), known);
+    let elsewhere = tag(&get(&world, path, &[]).await.1);
+    assert_ne!(elsewhere, known);
+    world.service.event_url = "https://events.example/{did}/{rkey}".parse().unwrap();
+    assert_ne!(tag(&get(&world, path, &[]).await.1), elsewhere);
 }
 
 #[tokio::test]

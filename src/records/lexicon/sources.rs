@@ -23,6 +23,7 @@ sources! {
     "app/guestlist/listActorRounds",
     "app/guestlist/listAudit",
     "app/guestlist/listEventRSVPs",
+    "app/guestlist/listEvents",
     "app/guestlist/listInvitations",
     "app/guestlist/listParticipants",
     "app/guestlist/listQuarantine",

@@ -76,11 +76,11 @@ pub fn write_answers(author: &Did, moment: Moment, out: &mut Vec<u8>) {
 }
 
 /// Flipping the sign bit makes two's complement sort as numbers do.
-fn write_time(time: i64, out: &mut Vec<u8>) {
+pub(super) fn write_time(time: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&(time ^ i64::MIN).to_be_bytes());
 }
 
-fn read_time(bytes: &[u8]) -> Option<(i64, &[u8])> {
+pub(super) fn read_time(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let (time, rest) = bytes.split_first_chunk::<8>()?;
     Some((i64::from_be_bytes(*time) ^ i64::MIN, rest))
 }

@@ -22,6 +22,8 @@
 //! | `Links` | round `\0` end, one byte, near `\0` far | `ldid:plc:a/r1\0>did:plc:a\0did:plc:b` |
 //! | `EventTallies` | event | `tdid:plc:a/community.lexicon.calendar.event/e1` |
 //! | `Rsvps` | event `\0` author `/` time in eight bytes, record key | `edid:…/e1\0did:plc:b/\x80…v1` |
+//! | `EventTimes` | span, one byte, start in eight bytes, event as in `Records` | `g\x00\x80…did:plc:a/\x05e1` |
+//! | `OwnEvents` | organizer `\0` span, one byte, start in eight bytes, record key | `Gdid:plc:a\0\x00\x80…e1` |
 //! | `Ledgers` | DID | `Ldid:plc:a` |
 //! | `Dues` | time in eight bytes, DID | `d\x00…did:plc:a` |
 //! | `Touched` | as `Records` | `xdid:plc:a/\x03self` |
@@ -49,6 +51,7 @@
 //! | `PersonTickets` | person `\0` event as in `Records` | `Pdid:plc:b\0did:plc:a/\x06e1` |
 //! | `Answers` | author `\0` time and order, eight bytes each, record key | `Adid:plc:b\0\x80…v1` |
 
+mod calendar;
 mod completeness;
 mod events;
 mod portal;
@@ -57,6 +60,7 @@ mod rounds;
 mod spaces;
 mod tickets;
 
+pub use calendar::{EventTimeKey, OwnEventKey, Slot, Span};
 pub use completeness::DueKey;
 pub use events::{AnswerKey, EventKey, Moment, RsvpKey, write_answers, write_event, write_event_author};
 pub use portal::{PersonChatKey, PersonSessionKey, SessionExpiryKey, write_session_until};
