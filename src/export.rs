@@ -9,13 +9,13 @@ use sha2::{Digest, Sha256};
 use crate::filing;
 use crate::records::{Body, Deviation};
 use crate::rules::verdict::{Verdict, decide};
-use crate::rules::{accounts, attendance};
+use crate::rules::{acceptance, accounts, attendance};
 use crate::spaces::lines;
 use crate::syntax::Did;
 use crate::tables::keys::{EventKey, RecordId, RoundId};
 use crate::tables::rows::{EventTally, GradeRow, Record};
 use crate::tables::view::{ReadRows, Rows, RowsError};
-use crate::tables::{EventTallies, Records, Rounds};
+use crate::tables::{EventTallies, Records, Rounds, record_bytes};
 
 /// How many records have which verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -71,6 +71,8 @@ struct Line<'a> {
     counts: Option<EventTally>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effective: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted: Option<bool>,
 }
 
 /// Gives each line, without its newline, to `write`, and counts the verdicts.
@@ -114,6 +116,7 @@ fn line(
         verdict: None,
         counts: None,
         effective: None,
+        accepted: None,
     };
     match &record.grade {
         GradeRow::Unusable(unusable) => line.reason = Some(unusable.reason()),
@@ -136,7 +139,11 @@ fn line(
                 let tally = rows.get::<EventTallies>(&EventKey::of(&uri))?;
                 line.counts = Some(tally.unwrap_or_default());
             }
-            Body::Rsvp(rsvp) => line.effective = Some(attendance::is_effective(rows, id, rsvp)?),
+            Body::Rsvp(rsvp) => {
+                line.effective = Some(attendance::is_effective(rows, id, rsvp)?);
+                let bytes = record_bytes(rows, id, record)?;
+                line.accepted = Some(acceptance::find(rows, id, &rsvp.subject, &bytes)?.accepted);
+            }
             Body::Jam(_)
             | Body::Signup(_)
             | Body::Invitation(_)

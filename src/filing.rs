@@ -22,7 +22,7 @@ use crate::tables::rows::{
     Source, Totals as TotalsRow,
 };
 use crate::tables::view::{Overlay, ReadRows, Rows, RowsError, key_of, prefix_of};
-use crate::tables::{Accounts, Chunks, Metas, Records, Rounds, Sources, Totals, number};
+use crate::tables::{Accounts, Chunks, Metas, Records, Rounds, Sources, Totals, number, record_bytes};
 
 /// Bytes of a record that are kept in its row. sled must not be given values above 64 KiB, and writes a leaf
 /// that exceeds 128 KiB to a file of its own; rows of this size make that rare.
@@ -254,27 +254,6 @@ fn delete_chunks(rows: &mut Overlay<'_>, id: &RecordId, record: &Record) {
     if let RecordBytes::Chunked(count) = record.bytes {
         for number in 0..count {
             rows.delete::<Chunks>(&ChunkKey { record: id.clone(), number });
-        }
-    }
-}
-
-/// The bytes of a stored record.
-pub fn record_bytes(
-    rows: &(impl Rows + ?Sized),
-    id: &RecordId,
-    record: &Record,
-) -> Result<Vec<u8>, RowsError> {
-    match &record.bytes {
-        RecordBytes::Inline(bytes) => Ok(bytes.clone()),
-        RecordBytes::Chunked(count) => {
-            let mut bytes = Vec::new();
-            for number in 0..*count {
-                let chunk = rows.get::<Chunks>(&ChunkKey { record: id.clone(), number })?;
-                let chunk =
-                    chunk.ok_or(RowsError::Contradiction { what: "a part of a large record is missing" })?;
-                bytes.extend_from_slice(&chunk.0);
-            }
-            Ok(bytes)
         }
     }
 }

@@ -156,6 +156,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads one whole item, as it is written.
+    pub fn item(&mut self) -> Result<&'a [u8], Malformed> {
+        let before = self.rest;
+        self.skip_item()?;
+        let length = before.len().saturating_sub(self.rest.len());
+        before.get(..length).ok_or(Malformed::NotDagCbor)
+    }
+
     /// Closes what is finished and stands before the next value; `false` when the outermost item is done.
     fn begin_next_value(&mut self, open: &mut Vec<Open<'a>>) -> Result<bool, Malformed> {
         while let Some(top) = open.last_mut() {
@@ -184,6 +192,68 @@ impl<'a> Reader<'a> {
             Some(last) if (key.len(), key) <= (last.len(), last) => Err(Malformed::NotDagCbor),
             _ => Ok(key),
         }
+    }
+}
+
+/// An entry of a map, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its key.
+    pub key: &'a str,
+    /// Its value.
+    pub value: &'a [u8],
+    /// Both.
+    pub whole: &'a [u8],
+}
+
+/// The entries of a map, in the order in which they are written.
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    reader: Reader<'a>,
+    left: usize,
+    last: Option<&'a str>,
+}
+
+/// The entries of the map that `bytes` begin with; `None` if they begin with something else.
+pub fn entries(bytes: &[u8]) -> Result<Option<Entries<'_>>, Malformed> {
+    let mut reader = Reader::new(bytes);
+    Ok(match reader.head()? {
+        Head::Map(left) => Some(Entries { reader, left, last: None }),
+        _ => None,
+    })
+}
+
+impl<'a> Entries<'a> {
+    fn entry(&mut self) -> Result<Entry<'a>, Malformed> {
+        let before = self.reader.rest();
+        let key = self.reader.key_after(self.last)?;
+        let value = self.reader.item()?;
+        let length = before.len().saturating_sub(self.reader.rest().len());
+        let whole = before.get(..length).ok_or(Malformed::NotDagCbor)?;
+        self.last = Some(key);
+        Ok(Entry { key, value, whole })
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Nothing can be read after a fault, so it is the last that is said.
+        self.left = self.left.checked_sub(1)?;
+        let entry = self.entry();
+        if entry.is_err() {
+            self.left = 0;
+        }
+        Some(entry)
+    }
+}
+
+/// The text that `bytes` begin with; `None` if they begin with something else.
+pub fn text(bytes: &[u8]) -> Option<&str> {
+    match Reader::new(bytes).head() {
+        Ok(Head::Text(text)) => Some(text),
+        _ => None,
     }
 }
 
@@ -317,6 +387,29 @@ mod tests {
         let mut bytes = Vec::new();
         write_head(&mut bytes, ARRAY, 1 << 32);
         assert_eq!(Reader::new(&bytes).head(), Ok(Head::Array(1 << 32)));
+    }
+
+    #[test]
+    fn a_map_is_taken_apart_as_it_is_written() {
+        let bytes = b"\xa3\x61a\x82\x01\x02\x61b\xa0\x62aa\x63yes";
+        let whole: Vec<_> = entries(bytes).unwrap().unwrap().map(|entry| entry.unwrap()).collect();
+        assert_eq!(whole.iter().map(|entry| entry.key).collect::<Vec<_>>(), ["a", "b", "aa"]);
+        assert_eq!(
+            whole.iter().map(|entry| entry.value).collect::<Vec<_>>(),
+            [&b"\x82\x01\x02"[..], b"\xa0", b"\x63yes"]
+        );
+        assert_eq!(whole.iter().flat_map(|entry| entry.whole).copied().collect::<Vec<_>>(), bytes[1..]);
+        assert_eq!(
+            whole.iter().map(|entry| text(entry.value)).collect::<Vec<_>>(),
+            [None, None, Some("yes")]
+        );
+        assert!(entries(b"\x80").unwrap().is_none() && entries(b"").is_err());
+        // A fault is said once, and is the last.
+        for (bytes, entry_count) in [(&b"\xa2\x61b\x01\x61a\x01"[..], 2), (b"\xa9\x61b\x61", 1), (b"\xa1", 1)]
+        {
+            let found: Vec<_> = entries(bytes).unwrap().unwrap().collect();
+            assert_eq!((found.len(), found.last().unwrap().is_err()), (entry_count, true), "{bytes:x?}");
+        }
     }
 
     #[test]

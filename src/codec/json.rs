@@ -26,6 +26,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Characters of a link: those of the lexicon format `cid`. A hash of 64 bytes, the longest that is read, takes some 120.
+const LINK_CHARS_MAX: usize = 256;
+
 /// Why JSON has no DAG-CBOR bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonFault {
@@ -163,7 +166,9 @@ fn sole_text<'a>(fields: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
 
 fn link(fields: &Map<String, Value>) -> Option<Ipld> {
     let text = sole_text(fields, "$link")?;
-    // The parser takes paths and other bases too; a link has one text only.
+    // The parser takes paths and other bases too; a link has one text only. To decode a long text of some bases takes
+    // time that grows with the square of its length.
+    let text = Some(text).filter(|text| text.len() <= LINK_CHARS_MAX)?;
     AnyCid::try_from(text).ok().filter(|cid| cid.to_string() == text).map(Ipld::Link)
 }
 
@@ -194,6 +199,12 @@ mod tests {
     use serde_json::json;
 
     use super::{AsJson, from_ipld, to_ipld};
+
+    #[test]
+    fn a_link_of_a_million_characters_is_refused_and_not_decoded() {
+        // In this base it would take a minute.
+        assert_eq!(to_ipld(json!({ "$link": format!("z{}", "2".repeat(1_000_000)) })), None);
+    }
 
     #[test]
     fn a_value_is_written_as_its_tree_of_json_would_be() {

@@ -85,7 +85,7 @@ pub(super) fn event_view(
         disable_direct_rsvp: settings.disable_direct_rsvp,
         rsvp_redirect_url: settings.rsvp_redirect_url,
     };
-    Ok(Item { view: stored.flatten(&OURS, &ours), record_bytes: stored.bytes })
+    Ok(Item { view: stored.flatten(&OURS, &ours), record_bytes: stored.bytes.len() })
 }
 
 /// Where people see an event: under the handle of its organizer, when it is known here and holds both ways.

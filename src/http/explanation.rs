@@ -16,7 +16,7 @@ use crate::identity::{INVALID_HANDLE, Resolver};
 use crate::records::{Body, Deviation};
 use crate::rules::chain::Chains;
 use crate::rules::verdict::{decide, door};
-use crate::rules::{accounts, attendance};
+use crate::rules::{acceptance, accounts, attendance};
 use crate::syntax::{AtUri, Authority, Did};
 use crate::tables::keys::{RecordId, RoundId};
 use crate::tables::rows::{AccountState, GradeRow, Record};
@@ -62,6 +62,9 @@ pub struct Explanation {
     /// Of an RSVP: whether it is the one of its author that counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective: Option<bool>,
+    /// Of an RSVP: whether the author of what it answers has accepted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<bool>,
     /// Its verdict, for kinds that have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<VerdictView>,
@@ -147,15 +150,16 @@ fn explain_record(
     }
     let Some(body) = &record.body else { return Ok(explanation) };
     (explanation.live, explanation.state) = (true, None);
-    explanation.links = links(rows, id.kind, &Stored::read(rows, id, record)?.fields)?;
-    explain_body(rows, id, body, &mut explanation)?;
+    let stored = Stored::read(rows, id, record)?;
+    explanation.links = links(rows, id.kind, &stored.fields)?;
+    explain_body(rows, id, (body, &stored.bytes), &mut explanation)?;
     Ok(explanation)
 }
 
 fn explain_body(
     rows: &dyn Rows,
     id: &RecordId,
-    body: &Body,
+    (body, bytes): (&Body, &[u8]),
     explanation: &mut Explanation,
 ) -> Result<(), RowsError> {
     if let Some(verdict) = decide(rows, id, body)? {
@@ -182,12 +186,16 @@ fn explain_body(
         }
         Body::Rsvp(rsvp) => {
             let effective = attendance::is_effective(rows, id, rsvp)?;
-            explanation.effective = Some(effective);
-            explanation.why = if effective {
-                "The RSVP is the one of its author that counts for what it answers.".to_owned()
+            let accepted = acceptance::find(rows, id, &rsvp.subject, bytes)?.accepted;
+            (explanation.effective, explanation.accepted) = (Some(effective), Some(accepted));
+            let effect = if effective {
+                "The RSVP is the one of its author that counts for what it answers"
             } else {
-                "The RSVP does not count: its author has a later one to the same subject.".to_owned()
+                "The RSVP does not count: its author has a later one to the same subject"
             };
+            let acceptance =
+                if accepted { ", and the author of what it answers has accepted it" } else { "" };
+            explanation.why = format!("{effect}{acceptance}.");
         }
         Body::Jam(_) | Body::Event(_) | Body::Acceptance(_) => {
             explanation.why = format!("The {} is live; this kind has no verdict.", id.kind.name());
@@ -213,6 +221,7 @@ impl Explanation {
             deviations: None,
             official: None,
             effective: None,
+            accepted: None,
             verdict: None,
             links: Vec::new(),
             chain: None,

@@ -96,7 +96,7 @@ impl<'a> Listing<'a> {
             return Ok(None);
         }
         let stored = Stored::read(rows, &id, &record)?;
-        let mut record_bytes = stored.bytes;
+        let mut record_bytes = stored.bytes.len();
         let (late, payload_accepted) = match body {
             Body::Signup(signup) => {
                 let late = self.terms(&signup.round, &mut record_bytes)?.deadlines.is_late(&stored.fields);
@@ -139,7 +139,7 @@ impl<'a> Listing<'a> {
         let terms = match live(self.call.rows, &id)? {
             Some(record) => {
                 let stored = Stored::read(self.call.rows, &id, &record)?;
-                *bytes += stored.bytes;
+                *bytes += stored.bytes.len();
                 Terms::of(&stored.fields)
             }
             None => Terms::default(),

@@ -154,7 +154,7 @@ pub(super) fn round_view(
         state: state.name(),
         counts: Counts::of(&tally, facts),
     };
-    Ok(Item { view: stored.flatten(&OURS, &ours), record_bytes: stored.bytes })
+    Ok(Item { view: stored.flatten(&OURS, &ours), record_bytes: stored.bytes.len() })
 }
 
 #[cfg(test)]

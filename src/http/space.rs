@@ -6,14 +6,13 @@ use super::Service;
 use super::answer::Call;
 use super::error::{ApiError, Failure};
 use super::page::Item;
-use crate::filing;
 use crate::records;
 use crate::spaces::{self, Basis};
 use crate::syntax::{AtUri, Did, TokenHash};
 use crate::tables::keys::{MemberKey, RecordId, RedemptionKey, SpaceId};
 use crate::tables::spaces::{Actor, AppPolicy, Audit, Invite, Made, Member, Perms, SpaceTerms};
 use crate::tables::view::{ReadRows, Rows, RowsError, prefix_of};
-use crate::tables::{Codes, Records, Redemptions, Spaces};
+use crate::tables::{Codes, Records, Redemptions, Spaces, record_bytes};
 
 const MICROS_PER_MILLI: i64 = 1_000;
 
@@ -84,7 +83,7 @@ impl SpaceView {
 /// When a record says that it was made, or its key, as for RSVPs (RULES §3); and how many bytes it has.
 fn created_at(rows: &dyn Rows, id: &RecordId) -> Result<(i64, usize), RowsError> {
     let Some(record) = rows.get::<Records>(id)? else { return Ok((0, 0)) };
-    let bytes = filing::record_bytes(rows, id, &record)?;
+    let bytes = record_bytes(rows, id, &record)?;
     Ok((records::time(&bytes, &id.rkey).div_euclid(MICROS_PER_MILLI), bytes.len()))
 }
 

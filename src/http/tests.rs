@@ -2,6 +2,7 @@
 //!
 //! Every answer with status 200 is checked against the lexicon of its method on the way.
 
+mod acceptances;
 mod actor_rounds;
 mod auth;
 mod calendar;

@@ -6,22 +6,20 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ipld_core::cid::Cid as AnyCid;
 use ipld_core::ipld::Ipld;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::codec::json::AsJson;
-use crate::filing::record_bytes;
 use crate::records::{Kind, Signup};
 use crate::rules::accounts;
 use crate::rules::chain::{Chains, Link};
 use crate::rules::verdict::Verdict;
 use crate::syntax::{AtUri, Cid, Did};
-use crate::tables::Records;
 use crate::tables::keys::{RecordId, RoundId};
 use crate::tables::rows::Record;
 use crate::tables::view::{ReadRows, Rows, RowsError};
+use crate::tables::{Records, record_bytes};
 
 /// The fields of a record.
 pub(super) type Fields = BTreeMap<String, Ipld>;
@@ -64,8 +62,8 @@ pub enum ChainStep {
 pub(super) struct Stored {
     pub(super) cid: Cid,
     pub(super) fields: Rc<Fields>,
-    /// Its size as stored.
-    pub(super) bytes: usize,
+    /// Its bytes as stored.
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Stored {
@@ -73,9 +71,7 @@ impl Stored {
     pub(super) fn read(rows: &dyn Rows, id: &RecordId, record: &Record) -> Result<Self, RowsError> {
         let bytes = record_bytes(rows, id, record)?;
         match serde_ipld_dagcbor::from_slice(&bytes) {
-            Ok(Ipld::Map(fields)) => {
-                Ok(Self { cid: record.cid, fields: Rc::new(fields), bytes: bytes.len() })
-            }
+            Ok(Ipld::Map(fields)) => Ok(Self { cid: record.cid, fields: Rc::new(fields), bytes }),
             _ => Err(RowsError::Contradiction { what: "a usable record cannot be read" }),
         }
     }
@@ -176,10 +172,10 @@ fn link_state(rows: &dyn Rows, uri: &AtUri, cid: Option<&str>) -> Result<&'stati
         Some(id) => live(rows, &id)?,
         None => None,
     };
-    let named = cid.and_then(|cid| AnyCid::try_from(cid).ok());
+    let named = cid.and_then(|cid| Cid::parse_in_any_base(cid).ok());
     Ok(match target {
         None => "missing",
-        Some(target) if named == Some(target.cid.into()) => "current",
+        Some(target) if named == Some(target.cid) => "current",
         Some(_) => "stale",
     })
 }

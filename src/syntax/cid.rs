@@ -37,6 +37,11 @@ impl Cid {
         Self::new(DAG_CBOR, Sha256::digest(bytes).into())
     }
 
+    /// The CID of a DAG-CBOR block that was hashed part by part.
+    pub fn of_dag_cbor(hash: Sha256) -> Self {
+        Self::new(DAG_CBOR, hash.finalize().into())
+    }
+
     /// Reads the binary form: exactly 36 bytes of the one supported form, else `None`.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&[version, codec, hash, len], digest) = bytes.split_first_chunk()?;
@@ -63,6 +68,20 @@ impl Cid {
         }
         let decoded = cid::Cid::try_from(text).map_err(|_| SyntaxError::Cid)?;
         Self::try_from(&decoded)
+    }
+
+    /// Accepts any text of the one supported form that has the lexicon format: the same CID in another base is the same
+    /// CID.
+    ///
+    /// # Errors
+    /// [`SyntaxError::Cid`] for any other text.
+    pub fn parse_in_any_base(text: &str) -> Result<Self, SyntaxError> {
+        // The format bounds the length: the time that some bases take to decode grows with its square.
+        if !is_cid_string(text) {
+            return Err(SyntaxError::Cid);
+        }
+        let (_, bytes) = multibase::decode(text).map_err(|_| SyntaxError::Cid)?;
+        Self::from_bytes(&bytes).ok_or(SyntaxError::Cid)
     }
 
     /// The binary form, without the zero byte that DAG-CBOR puts before a link.
@@ -247,6 +266,44 @@ mod tests {
             "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn",
         ] {
             assert_eq!(Cid::parse(text), Err(SyntaxError::Cid), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn takes_the_same_cid_in_another_base() {
+        let cid = Cid::compute_dag_cbor(EMPTY_MAP);
+        let raw = Cid::parse(EMPTY_RAW_CID).unwrap();
+        let bases = [
+            multibase::Base::Base16Lower,
+            multibase::Base::Base32Upper,
+            multibase::Base::Base32PadLower,
+            multibase::Base::Base36Lower,
+            multibase::Base::Base58Btc,
+        ];
+        for base in bases {
+            for cid in [cid, raw] {
+                let text = multibase::encode(base, cid.as_bytes());
+                assert_eq!(Cid::parse_in_any_base(&text), Ok(cid), "{text}");
+            }
+        }
+        assert_eq!(Cid::parse_in_any_base(EMPTY_MAP_CID), Ok(cid));
+        let encode = |bytes: &[u8]| multibase::encode(multibase::Base::Base58Btc, bytes);
+        let long = format!("z{}", "2".repeat(1_000_000));
+        for text in [
+            "",
+            "b",
+            &EMPTY_MAP_CID[1..],
+            &format!("/ipfs/{EMPTY_MAP_CID}"),
+            // Something after it, or before it, and a version, a codec and a hash that are others.
+            &encode(&[cid.as_bytes(), &[0][..]].concat()),
+            &encode(&[&[0], &cid.as_bytes()[..]].concat()),
+            &encode(&cid.as_bytes()[..35]),
+            "zdj7WhuEjrB52m1BisYCtmjH1hSKa7yZ3jEZ9JcXaFRD51wV",
+            "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
+            "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn",
+            &long,
+        ] {
+            assert_eq!(Cid::parse_in_any_base(text), Err(SyntaxError::Cid), "{text:.80}");
         }
     }
 

@@ -24,7 +24,9 @@ use keys::{
 };
 use view::{ReadRows, Rows, RowsError};
 
-use rows::{Account, EventTally, Meta, Record, RoundFacts, RoundTally, SignupFacts, Source, Standing};
+use rows::{
+    Account, EventTally, Meta, Record, RecordBytes, RoundFacts, RoundTally, SignupFacts, Source, Standing,
+};
 
 use completeness::{Coverage, Due, Ledger};
 
@@ -169,6 +171,27 @@ pub fn number(rows: &(impl Rows + ?Sized), key: MetaKey) -> Result<u64, RowsErro
         Some(Meta::Number(number)) => Ok(number),
         Some(Meta::Bytes(_) | Meta::Unfinished(_)) => {
             Err(RowsError::Contradiction { what: "a number of the store is none" })
+        }
+    }
+}
+
+/// The bytes of a stored record.
+pub fn record_bytes(
+    rows: &(impl Rows + ?Sized),
+    id: &RecordId,
+    record: &Record,
+) -> Result<Vec<u8>, RowsError> {
+    match &record.bytes {
+        RecordBytes::Inline(bytes) => Ok(bytes.clone()),
+        RecordBytes::Chunked(count) => {
+            let mut bytes = Vec::new();
+            for number in 0..*count {
+                let chunk = rows.get::<Chunks>(&ChunkKey { record: id.clone(), number })?;
+                let chunk =
+                    chunk.ok_or(RowsError::Contradiction { what: "a part of a large record is missing" })?;
+                bytes.extend_from_slice(&chunk.0);
+            }
+            Ok(bytes)
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A history is drawn as small numbers, so that a failure shrinks to few and simple moves, and is then
 //! played in a tiny world in which references often meet.
 
+mod acceptances;
+
 use guestlist::codec::event::{self, Origin, Proof};
 use guestlist::codec::json;
 use guestlist::syntax::{Cid, Datetime, Did, RecordKey, Tid};
@@ -10,6 +12,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::model;
+
+use acceptances::{Approval, acceptance, signed_rsvp};
 
 /// One drawn move.
 #[derive(Clone, Debug)]
@@ -51,6 +55,12 @@ impl Pair {
 /// People in the world. The first two organize rounds.
 const PEOPLE: u8 = 6;
 
+/// Of them, those who have an event.
+const HOSTS: u8 = 3;
+
+const RSVP: &str = "community.lexicon.calendar.rsvp";
+const ACCEPTANCE: &str = "events.smokesignal.calendar.acceptance";
+
 /// Drawn histories of up to `moves` moves.
 pub(crate) fn histories(moves: usize) -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(any_move(), 1..moves)
@@ -71,7 +81,7 @@ fn any_move() -> impl Strategy<Value = Move> {
 fn any_write() -> impl Strategy<Value = Write> {
     // Signups and invitations are what chains are made of, so they come most often.
     let kind = prop_oneof![
-        8 => Just(0_u8), 8 => Just(1), 2 => Just(2), 4 => Just(3), 4 => Just(4), 1 => Just(5), 1 => Just(6), 1 => Just(7),
+        8 => Just(0_u8), 8 => Just(1), 2 => Just(2), 4 => Just(3), 6 => Just(4), 1 => Just(5), 1 => Just(6), 3 => Just(7),
         1 => Just(8)
     ];
     // Five of six meet in one round: chains need company.
@@ -128,7 +138,17 @@ pub(crate) fn play(moves: &[Move], sources: Sources) -> Vec<Pair> {
         let write = Write { kind: 2, slot, target: 9, other, flavour: 9, time: 5 };
         Move::Commit { who, writes: vec![write], jetstream: false, rev: 9, source: 0 }
     };
-    for drawn in [found(0, 0), found(0, 1), found(1, 0)].iter().chain(moves) {
+    // So have all been accepted to one of the events, by proofs that moves change.
+    let accepted = (0..PEOPLE).map(|guest| Write {
+        kind: 7,
+        slot: 0,
+        target: 9,
+        other: 72 + guest,
+        flavour: 9,
+        time: 5,
+    });
+    let accepted = Move::Commit { who: 0, writes: accepted.collect(), jetstream: false, rev: 9, source: 0 };
+    for drawn in [found(0, 0), found(0, 1), found(1, 0), accepted].iter().chain(moves) {
         world.play(drawn, &mut pairs);
     }
     pairs
@@ -381,7 +401,7 @@ fn content(who: u8, write: &Write) -> Content {
         ),
         5 => ("community.lexicon.calendar.event", "e".to_owned()),
         6 => ("at.atjam.jam", "jam".to_owned()),
-        7 => ("events.smokesignal.calendar.acceptance", "a".to_owned()),
+        7 => (ACCEPTANCE, Approval::by(who, write).key()),
         _ => ("app.example.post", format!("p{slot}")),
     };
     if flavour == 0 || flavour == 1 {
@@ -407,14 +427,21 @@ fn content(who: u8, write: &Write) -> Content {
                 }
             }
         }
+        4 if other % 4 > 0 => signed_rsvp(who, write),
         4 => rsvp(write, &mut deviations),
         5 => json!({ "name": format!("event {other}") }),
         6 => json!({ "name": format!("jam {other}") }),
-        7 => json!({ "cid": SOME_CID }),
+        7 => {
+            deviates(&mut deviations, flavour == 3, "/$type", "required");
+            acceptance(who, write)
+        }
         _ => json!({ "text": "not wanted" }),
     };
-    value["$type"] = json!(collection);
-    stamp(&mut value, kind, write.time, &mut deviations);
+    // What is attested is there to the last letter: other moves must be able to say the same.
+    if kind != 7 && value.get("signatures").is_none() {
+        value["$type"] = json!(collection);
+        stamp(&mut value, kind, write.time, &mut deviations);
+    }
     if flavour == 2
         && let Some(reason) = break_it(&mut value, kind)
     {
@@ -507,7 +534,7 @@ fn rsvp(write: &Write, deviations: &mut Vec<(String, String)>) -> Value {
     let uri = match write.target {
         22 => "at://someone.example/community.lexicon.calendar.event/e".to_owned(),
         23 => format!("at://{}/at.atjam.round/r0", did(0)),
-        n => format!("at://{}/community.lexicon.calendar.event/e", did(n % 3)),
+        n => format!("at://{}/community.lexicon.calendar.event/e", did(n % HOSTS)),
     };
     deviates(deviations, write.target == 22, "/subject/uri", "format");
     let status = ["#going", "#interested", "#notgoing", "going"][usize::from(write.other % 4)];

@@ -12,6 +12,7 @@ mod answers;
 mod api;
 mod archives;
 mod asked;
+mod attestations;
 mod backfill;
 mod backpressure;
 mod bad_input;

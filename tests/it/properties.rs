@@ -2,13 +2,14 @@
 
 use guestlist::check::check;
 use guestlist::delivery::{Delivery, Placed, Progress, Tally, queue};
-use guestlist::export;
 use guestlist::indexer::Indexer;
 use guestlist::store::Store;
 use guestlist::tables::keys::SourceKey;
 use guestlist::tables::view::RowsError;
+use guestlist::{archive, export};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
@@ -103,8 +104,14 @@ fn interleaved(pairs: &[Pair], choices: &[usize]) -> Vec<Pair> {
     mixed
 }
 
+/// How many lines say that an RSVP was accepted.
+fn accepted(lines: &[String]) -> usize {
+    lines.iter().filter(|line| line.ends_with(r#""accepted":true}"#)).count()
+}
+
 #[test]
 fn agrees_with_the_model_whatever_the_history_and_the_batches() {
+    let (histories_told, found) = (Cell::new(0), Cell::new(0));
     for_histories("model", &(histories(100), 1..40_usize, 5..50_usize), |(moves, batch, stage)| {
         let pairs = play(&moves, Sources::Wild);
         let (store, mut model) = (Store::in_memory().unwrap(), Model::new());
@@ -112,11 +119,40 @@ fn agrees_with_the_model_whatever_the_history_and_the_batches() {
         for (part, told) in pairs.chunks(stage).zip((1..).step_by(stage)) {
             index(&store, part.iter(), batch, told);
             part.iter().for_each(|pair| model.apply(&pair.model));
-            prop_assert_eq!(exported(&store), model.export());
+            let lines = model.export();
+            found.set(found.get() + accepted(&lines));
+            prop_assert_eq!(exported(&store), lines);
         }
+        histories_told.set(histories_told.get() + 1);
         prop_assert_eq!(check(&store, |_| {}).unwrap().differences, Vec::<String>::new());
         Ok(())
     });
+    let (histories_told, found): (usize, usize) = (histories_told.get(), found.get());
+    let line = format!("model: {found} accepted RSVPs were looked at in {histories_told} histories\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    assert!(found >= histories_told, "acceptances no longer meet their RSVPs: {found} in {histories_told}");
+}
+
+#[test]
+fn an_export_of_records_says_the_same_in_an_empty_store() {
+    let found = Cell::new(0);
+    for_histories("elsewhere", &histories(100), |moves| {
+        let store = indexed(&play(&moves, Sources::Wild), 250);
+        let mut lines = Vec::new();
+        let push = |line: &str| {
+            lines.extend(line.as_bytes());
+            lines.push(b'\n');
+            Ok::<_, RowsError>(())
+        };
+        archive::export(&store.freeze(), push).unwrap();
+        let other = Store::in_memory().unwrap();
+        archive::import(&other, &mut &lines[..], |_| {}).unwrap();
+        found.set(found.get() + accepted(&exported(&store)));
+        prop_assert_eq!(exported(&other), exported(&store));
+        prop_assert_eq!(export::digest(&other.freeze()).unwrap(), export::digest(&store.freeze()).unwrap());
+        Ok(())
+    });
+    assert!(found.get() > 0, "nobody was accepted");
 }
 
 #[test]

@@ -9,17 +9,19 @@ use crate::http::error::{ApiError, Failure};
 use crate::http::ticket::attestation;
 use crate::http::view::{RecordView, Stored, live};
 use crate::records::Kind;
+use crate::rules::acceptance;
 use crate::rules::attendance::effective;
 use crate::syntax::AtUri;
 use crate::tables::keys::{EventKey, RecordId};
 
-/// An RSVP as it was written, with its answer in a word, and what attests its author's ticket.
+/// An RSVP as it was written, with its answer in a word, whether it was accepted, and what attests its author's ticket.
 #[derive(Serialize)]
 pub(in crate::http) struct Rsvp {
     uri: String,
     cid: String,
     record: RecordView,
     status: &'static str,
+    accepted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     attestation: Option<AtUri>,
 }
@@ -37,6 +39,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<Rsvp, Failure> {
         cid: stored.cid.to_string(),
         record: stored.json(),
         status: status.name(),
+        accepted: acceptance::find(call.rows, &id, &event, &stored.bytes)?.accepted,
         attestation: attestation(call.rows, &event, &id.did)?,
     })
 }

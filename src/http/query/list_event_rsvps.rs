@@ -10,6 +10,7 @@ use crate::http::page::{Item, Paging, Step};
 use crate::http::ticket::attestation;
 use crate::http::view::{LinkView, RecordView, Stored, links, live};
 use crate::records::{Kind, Status};
+use crate::rules::acceptance;
 use crate::rules::attendance::effective;
 use crate::syntax::{AtUri, Did};
 use crate::tables::Rsvps;
@@ -32,6 +33,7 @@ struct EventRsvp {
     #[serde(skip_serializing_if = "Option::is_none")]
     handle: Option<String>,
     status: &'static str,
+    accepted: bool,
     record: RecordView,
     links: Vec<LinkView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,15 +76,17 @@ fn step(
     let id = RecordId { did: author, kind: Kind::Rsvp, rkey: key.rkey };
     let Some(record) = live(rows, &id)? else { return Ok(Step::Passed) };
     let stored = Stored::read(rows, &id, &record)?;
+    let acceptance = acceptance::find(rows, &id, event, &stored.bytes)?;
     let view = EventRsvp {
         uri: id.uri(),
         cid: stored.cid.to_string(),
         handle: call.service.identities.shown_handle(&id.did),
         status: status.name(),
+        accepted: acceptance.accepted,
         record: stored.json(),
         links: links(rows, Kind::Rsvp, &stored.fields)?,
         attestation: attestation(rows, event, &id.did)?,
         author: id.did,
     };
-    Ok(Step::Shown(Item { view, record_bytes: stored.bytes }))
+    Ok(Step::Shown(Item { view, record_bytes: stored.bytes.len() + acceptance.bytes }))
 }

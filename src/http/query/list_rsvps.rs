@@ -12,7 +12,7 @@ use crate::http::page::PAGE_BYTES_MAX;
 use crate::http::ticket::attestation;
 use crate::http::view::{RecordView, Stored};
 use crate::records::{Body, Kind};
-use crate::rules::accounts;
+use crate::rules::{acceptance, accounts};
 use crate::syntax::{AtUri, Datetime};
 use crate::tables::keys::{Moment, RecordId, write_answers, write_person};
 use crate::tables::view::{ReadRows, RowsError, prefix_of};
@@ -40,6 +40,7 @@ struct RsvpView {
     record: RecordView,
     event_uri: String,
     status: &'static str,
+    accepted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     attestation: Option<AtUri>,
 }
@@ -76,13 +77,15 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<RsvpList, Failure> {
             return Err(RowsError::Contradiction { what: "an answer of an index is not stored" }.into());
         };
         let stored = Stored::read(rows, &id, &record)?;
-        bytes += stored.bytes;
+        let acceptance = acceptance::find(rows, &id, &rsvp.subject, &stored.bytes)?;
+        bytes += stored.bytes.len() + acceptance.bytes;
         list.rsvps.push(RsvpView {
             uri: id.uri(),
             cid: stored.cid.to_string(),
             record: stored.json(),
             event_uri: rsvp.subject.as_str().to_owned(),
             status: rsvp.status.name(),
+            accepted: acceptance.accepted,
             attestation: attestation(rows, &rsvp.subject, &id.did)?,
         });
     }

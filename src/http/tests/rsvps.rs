@@ -1,5 +1,7 @@
 //! `getRSVP`, `listRSVPs` and `listEventRSVPs`.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::world::{Pairs, World, uri};
@@ -28,7 +30,9 @@ async fn the_answer_that_counts_is_given_as_it_was_written() {
     world.put("bea", Kind::Rsvp, "b", answer(&event, "notgoing", "2026-02-01T00:00:00Z"));
     world.introduce(&["bea"]);
     record["$type"] = json!("community.lexicon.calendar.rsvp");
-    let expected = json!({ "uri": rsvp["uri"], "cid": rsvp["cid"], "record": record, "status": "going" });
+    let expected = json!({
+        "uri": rsvp["uri"], "cid": rsvp["cid"], "record": record, "status": "going", "accepted": false,
+    });
     let event_uri = event["uri"].as_str().unwrap();
     for identity in ["did:plc:bea", "bea.example", "BEA.example"] {
         let found = world.get(GET, &[("event", event_uri), ("identity", identity)]).await;
@@ -132,6 +136,25 @@ async fn a_cursor_is_a_datetime_and_what_is_strictly_older_follows() {
         let answer = world.ask(LIST, &[("identity", "did:plc:bea"), ("cursor", cursor)]).await;
         assert!(answer.assert_error(400, "InvalidRequest").contains("`cursor`"), "{cursor}");
     }
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "it is about time")]
+async fn a_reference_with_a_cid_of_a_million_characters_is_stale_and_not_decoded() {
+    let mut world = World::new();
+    let event = world.put("ada", Kind::Event, "e", json!({ "name": "Meeting" }));
+    // In this base it would take a minute.
+    let long = format!("z{}", "2".repeat(900_000));
+    let mut states = Vec::new();
+    let began = Instant::now();
+    for cid in [event["cid"].as_str().unwrap(), &long] {
+        let to_event = json!({ "uri": event["uri"], "cid": cid });
+        world.put("bea", Kind::Rsvp, "a", answer(&to_event, "going", "2026-02-02T00:00:00Z"));
+        let params = [("event", event["uri"].as_str().unwrap())];
+        states.push(world.list(OF_EVENT, "rsvps", &params).await[0]["links"][0]["state"].clone());
+    }
+    assert_eq!(states, ["current", "stale"]);
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

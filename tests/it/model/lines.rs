@@ -1,5 +1,6 @@
 //! The lines of `export --verdicts` (CONTRACT §3), written by hand so that the order of keys is plain to see.
 
+use super::acceptances::is_accepted;
 use super::event::Record;
 use super::kind::Kind;
 use super::repositories::Stored;
@@ -52,7 +53,10 @@ fn outcome(world: &World<'_>, live: &Live<'_>, valid: &BTreeSet<&str>) -> String
                 counts.going, counts.interested, counts.notgoing, counts.other
             )
         }
-        Kind::Rsvp => format!(r#","effective":{}"#, is_effective(world, live)),
+        Kind::Rsvp => {
+            let (effective, accepted) = (is_effective(world, live), is_accepted(world, live));
+            format!(r#","effective":{effective},"accepted":{accepted}"#)
+        }
     }
 }
 

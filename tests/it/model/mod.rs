@@ -6,7 +6,9 @@
 //! the crate: that two answers agree proves something only while they are independent. Where the document
 //! leaves a choice, a comment beginning `reading:` says which one was taken and why.
 
+mod acceptances;
 mod accounts;
+mod dag_cbor;
 mod event;
 mod kind;
 mod lines;
@@ -19,6 +21,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use acceptances::attestation_cid;
 pub(crate) use event::{Body, Event, Op, Record, Write};
 
 use accounts::{Accounts, Standing};
@@ -78,7 +81,7 @@ impl Model {
         }
     }
 
-    /// The lines of `export --verdicts`, without `accepted`.
+    /// The lines of `export --verdicts`.
     pub(crate) fn export(&self) -> Vec<String> {
         lines::export(&World::gather(&self.accounts, &self.repositories))
     }

@@ -4,6 +4,7 @@
 //! Owns the words in which the scenarios are told. The expectations must never be copied from what a program
 //! printed.
 
+mod acceptances;
 mod accounts;
 mod invitations;
 mod lines;
@@ -35,8 +36,9 @@ const OPEN: &str = r#","verdict":{"status":"valid","basis":"open"}"#;
 const ORGANIZER: &str = r#","verdict":{"status":"valid","basis":"organizer"}"#;
 const INVITED: &str = r#","verdict":{"status":"valid","basis":"invited"}"#;
 const VALID: &str = r#","verdict":{"status":"valid"}"#;
-const EFFECTIVE: &str = r#","effective":true"#;
-const NOT_EFFECTIVE: &str = r#","effective":false"#;
+const EFFECTIVE: &str = r#","effective":true,"accepted":false"#;
+const NOT_EFFECTIVE: &str = r#","effective":false,"accepted":false"#;
+const ACCEPTED: &str = r#","effective":true,"accepted":true"#;
 
 fn invalid(reason: &str) -> String {
     format!(r#","verdict":{{"status":"invalid","reason":"{reason}"}}"#)

@@ -16,7 +16,8 @@ pub(super) struct Live<'a> {
     pub(super) author: &'a str,
     pub(super) kind: Kind,
     pub(super) rkey: &'a str,
-    value: &'a Value,
+    pub(super) cid: &'a str,
+    pub(super) value: &'a Value,
 }
 
 /// What a reference leads to, in the order in which the answers exclude each other.
@@ -85,9 +86,14 @@ impl<'a> Live<'a> {
     /// A shown record, if it is usable.
     fn of(uri: &'a str, stored: &'a Stored) -> Option<Live<'a>> {
         match &stored.record {
-            Record::Usable { value, .. } => {
-                Some(Live { uri, author: &stored.author, kind: stored.kind, rkey: &stored.rkey, value })
-            }
+            Record::Usable { value, .. } => Some(Live {
+                uri,
+                author: &stored.author,
+                kind: stored.kind,
+                rkey: &stored.rkey,
+                cid: &stored.cid,
+                value,
+            }),
             Record::Unusable { .. } => None,
         }
     }

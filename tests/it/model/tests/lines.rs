@@ -35,7 +35,7 @@ fn deviations_are_sorted_by_path_and_rule_and_come_before_what_the_kind_adds() {
             r#"{"uri":"at://did:plc:host/community.lexicon.calendar.rsvp/one","cid":"bafy","#,
             r#""author":"did:plc:host","kind":"rsvp","grade":"deviating","#,
             r#""deviations":[{"path":"/a\"ü","rule":"format"},{"path":"/a\"ü","rule":"type"},"#,
-            r#"{"path":"/b","rule":"type"}],"effective":true}"#
+            r#"{"path":"/b","rule":"type"}],"effective":true,"accepted":false}"#
         ),
     );
     story.write(HOST, deviating(EVENT, "two", &[("", "required")]));
