@@ -11,8 +11,8 @@ use crate::records::Event;
 use crate::rules::calendar::{has_ended, is_upcoming};
 use crate::syntax::Did;
 use crate::tables::keys::{EventTimeKey, Key, OwnEventKey, Slot, Span};
-use crate::tables::view::{Direction, Range, ReadRows, Rows, RowsError, prefix_of};
-use crate::tables::{EventTimes, OwnEvents};
+use crate::tables::view::{Direction, Range, ReadRows, Row, Rows, RowsError, prefix_of};
+use crate::tables::{EventTimes, OwnEvents, Table};
 
 /// Which events are asked for, by a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,7 @@ pub(super) struct Entry {
     pub(super) is_asked: bool,
 }
 
+type Slots<'a> = Box<dyn Iterator<Item = Result<(Slot, Event), RowsError>> + 'a>;
 type Entries<'a> = Box<dyn Iterator<Item = Result<Entry, RowsError>> + 'a>;
 
 impl Calendar {
@@ -116,23 +117,12 @@ impl Calendar {
             let is_asked = self.when.has(&event, now);
             Entry { place, slot, event, is_asked }
         };
-        let entries: Entries<'a> = match (&self.organizer, direction) {
-            (None, Direction::Ascending) => Box::new(
-                rows.scan::<EventTimes>(range).map(move |row| row.map(|(key, event)| entry(key.slot, event))),
-            ),
-            (None, Direction::Descending) => Box::new(
-                rows.scan_back::<EventTimes>(range)
-                    .map(move |row| row.map(|(key, event)| entry(key.slot, event))),
-            ),
-            (Some(_), Direction::Ascending) => Box::new(
-                rows.scan::<OwnEvents>(range)
-                    .map(move |row| row.map(|(key, event)| entry(key.0.slot, event))),
-            ),
-            (Some(_), Direction::Descending) => Box::new(
-                rows.scan_back::<OwnEvents>(range)
-                    .map(move |row| row.map(|(key, event)| entry(key.0.slot, event))),
-            ),
+        let slots = match self.organizer {
+            None => slots::<EventTimes>(rows, range, direction, |key| key.slot),
+            Some(_) => slots::<OwnEvents>(rows, range, direction, |key| key.0.slot),
         };
+        let entries: Entries<'a> =
+            Box::new(slots.map(move |row| row.map(|(slot, event)| entry(slot, event))));
         Some(entries.peekable())
     }
 
@@ -174,6 +164,20 @@ impl Calendar {
             None => prefix_of::<EventTimes>(write),
             Some(_) => prefix_of::<OwnEvents>(write),
         }
+    }
+}
+
+/// The events of a range of one table, with their slots.
+fn slots<'a, T: Table<Value = Event> + 'a>(
+    rows: &'a dyn Rows,
+    range: Range,
+    direction: Direction,
+    slot: fn(T::Key) -> Slot,
+) -> Slots<'a> {
+    let read = move |row: Result<Row<T>, RowsError>| row.map(|(key, event)| (slot(key), event));
+    match direction {
+        Direction::Ascending => Box::new(rows.scan::<T>(range).map(read)),
+        Direction::Descending => Box::new(rows.scan_back::<T>(range).map(read)),
     }
 }
 

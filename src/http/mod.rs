@@ -3,7 +3,7 @@
 //! The map of the room: this file has the routes, `answer` runs one query on one snapshot, `names` finds out whose handles are, `params` and
 //! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `calendar` and `near` find events for them, `view`, `round`, `listing`,
 //! `standing`, `event` (its links by `event_url`), `space` and `ticket` are the shapes that several methods share, `explanation` and `status` answer the command line too, and each method has a file under `query`
-//! or `procedure`. Who calls what takes a service token is found out by `auth`, whom the token must name by `service_did`, and they are let in by `door` as often as `pace` allows.
+//! or `procedure`, which read what comes in by `input` and hand out what `secret` makes. `portal` is a dialect of its own. Who calls what takes a service token is found out by `auth`, whom the token must name by `service_did`, and they are let in by `door` as often as `pace` allows.
 //! `connections`, `patience`, `caller` and `requests` are what surrounds a request. It never
 //! writes to the store and never decides: verdicts are read from `rules`. Shapes: CONTRACT §4 and the
 //! lexicons.
