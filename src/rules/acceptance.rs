@@ -12,6 +12,7 @@ use crate::records::{Body, Kind};
 use crate::rules::accounts;
 use crate::syntax::{AtUri, Authority, Cid, Did, RecordKey};
 use crate::tables::keys::RecordId;
+use crate::tables::rows::RecordBytes;
 use crate::tables::view::{ReadRows, Rows, RowsError};
 use crate::tables::{Records, record_bytes};
 
@@ -65,8 +66,7 @@ pub fn find(
     let mut hashed = 0;
     // The latest first: it is the likeliest to be as it was.
     for candidate in candidates.into_iter().rev() {
-        let Some((claimed, proof)) = proof(rows, &candidate)? else { continue };
-        finding.bytes += proof.len();
+        let Some((claimed, proof)) = proof(rows, &candidate, &mut finding.bytes)? else { continue };
         let attested = match &attested {
             Some(attested) => attested,
             None => attested.insert(Attested::of(bytes).map_err(unreadable)?),
@@ -142,15 +142,27 @@ fn reference(entry: &[u8], place: &str) -> Result<Option<(RecordKey, Cid)>, Malf
     Ok(key.zip(cid.and_then(|cid| Cid::parse_in_any_base(cid).ok())))
 }
 
-/// The CID that a proof attests, with its bytes, if it is there as it was referred to.
-fn proof(rows: &(impl Rows + ?Sized), candidate: &Candidate) -> Result<Option<(Cid, Vec<u8>)>, RowsError> {
+/// The CID that a proof attests, with its bytes, if it is there as it was referred to. What was read of it is added to `read`
+/// in any case: a row has a small proof in it.
+fn proof(
+    rows: &(impl Rows + ?Sized),
+    candidate: &Candidate,
+    read: &mut usize,
+) -> Result<Option<(Cid, Vec<u8>)>, RowsError> {
     let Some(record) = rows.get::<Records>(&candidate.proof)? else { return Ok(None) };
+    let in_row = match &record.bytes {
+        RecordBytes::Inline(bytes) => bytes.len(),
+        RecordBytes::Chunked(_) => 0,
+    };
+    *read += in_row;
     let Some(Body::Acceptance(acceptance)) = &record.body else { return Ok(None) };
     let Ok(claimed) = Cid::parse_in_any_base(&acceptance.cid) else { return Ok(None) };
     if record.cid != candidate.cid {
         return Ok(None);
     }
-    Ok(Some((claimed, record_bytes(rows, &candidate.proof, &record)?)))
+    let bytes = record_bytes(rows, &candidate.proof, &record)?;
+    *read += bytes.len().saturating_sub(in_row);
+    Ok(Some((claimed, bytes)))
 }
 
 /// An RSVP without `signatures`, open at the place where `$sig` goes: maps are sorted by the length of their keys, then by

@@ -1,6 +1,7 @@
 //! Accepted RSVPs, by everything that says whether one was. Each way not to accept that others have fallen for has a test.
 
 mod cids;
+mod pages;
 
 use serde_json::{Value, json};
 
