@@ -68,6 +68,7 @@ mod serving;
 mod short_batches;
 mod signed;
 mod smokesignal;
+mod smokesignal_reads;
 mod spaces;
 mod stage;
 mod statuses;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::frames::Line;
 use crate::harness::{check, document, replay};
 use crate::reaping::Numbers;
+use crate::smokesignal_reads::READS;
 use crate::tokens::{Client, Person, Site, exchange, request, times};
 
 const EVENT: &str = "community.lexicon.calendar.event";
@@ -52,29 +53,22 @@ curl -X POST 'https://smokesignal.events/xrpc/events.smokesignal.event.configure
     "rsvpRedirectUrl": "https://ti.to/myorg/my-event"
   }'
 "#;
-const READS: &str = r"
-curl 'https://smokesignal.events/xrpc/community.lexicon.calendar.getEvent?repository=did:plc:1234abcd&record_key=3abc123'
-curl 'https://smokesignal.events/xrpc/community.lexicon.calendar.getRSVP?event=at://did:plc:1234abcd/community.lexicon.calendar.event/3abc123&identity=did:plc:5678efgh'
-# First page
-curl 'https://smokesignal.events/xrpc/community.lexicon.calendar.listRSVPs?identity=did:plc:5678efgh&limit=25'
-";
-
 /// Ada, who has published an event, and bea, who has answered it.
 #[derive(Clone)]
-struct Cast {
-    ada: Person,
-    bea: Person,
-    event: String,
+pub(crate) struct Cast {
+    pub(crate) ada: Person,
+    pub(crate) bea: Person,
+    pub(crate) event: String,
 }
 
 /// A daemon that knows of it.
-struct Party {
-    site: Site,
-    cast: Cast,
+pub(crate) struct Party {
+    pub(crate) site: Site,
+    pub(crate) cast: Cast,
 }
 
 /// Has a daemon read what people published.
-fn publish(site: &mut Site, name: &str, lines: &[Line]) {
+pub(crate) fn publish(site: &mut Site, name: &str, lines: &[Line]) {
     let dump = site.dir().join(name);
     fs::write(&dump, lines.iter().map(|line| line.text() + "\n").collect::<String>()).unwrap();
     site.stop();
@@ -83,7 +77,7 @@ fn publish(site: &mut Site, name: &str, lines: &[Line]) {
 }
 
 impl Party {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let people = Person::many(2);
         let event = format!("at://{}/{EVENT}/3abc123", people[0].did);
         let cast = Cast { ada: people[0].clone(), bea: people[1].clone(), event };
@@ -98,11 +92,11 @@ impl Party {
     }
 
     /// What anybody is answered.
-    fn ask(&self, path: &str) -> Value {
+    pub(crate) fn ask(&self, path: &str) -> Value {
         exchange(&self.site.address(), &request(path, None, None)).expect("an answer").json()
     }
 
-    fn view(&self) -> Value {
+    pub(crate) fn view(&self) -> Value {
         self.ask(&format!(
             "community.lexicon.calendar.getEvent?repository={}&record_key=3abc123",
             self.cast.ada.did
@@ -129,7 +123,7 @@ impl Party {
 
     /// Runs commands of the reference, with only its host, its tokens and its people replaced, and returns what each
     /// answered: the status, the type and the body.
-    fn curl(&self, commands: &str, method: &str) -> Vec<(String, Value)> {
+    pub(crate) fn curl(&self, commands: &str, method: &str) -> Vec<(String, Value)> {
         // What curl is to show beside the body is no part of the commands.
         let settings = "silent\nshow-error\nwrite-out = \"\\t%{http_code} %{content_type}\\n\"\n";
         fs::write(self.site.dir().join(".curlrc"), settings).unwrap();
@@ -158,7 +152,7 @@ fn shell(dir: &Path, script: &str) -> String {
 }
 
 /// Whether programs are on this machine.
-fn are_there(programs: &[&str]) -> bool {
+pub(crate) fn are_there(programs: &[&str]) -> bool {
     programs.iter().all(|program| Command::new(program).arg("--version").output().is_ok())
 }
 
@@ -177,8 +171,7 @@ fn the_commands_of_the_reference_do_what_it_says() {
     let input = json!({ "event": party.cast.event });
     party.site.client().done(&party.cast.bea, CONFIRM, &input);
     let read: Vec<Value> = party.curl(READS, "").into_iter().map(|(_, body)| body).collect();
-    let [event, rsvp, rsvps] = &read[..] else { panic!("{read:?}") };
-    assert_eq!((&event["name"], &event["countGoing"]), (&json!("Rust Meetup"), &json!(1)));
+    let [event, rsvp, rsvps, _] = &read[..] else { panic!("{read:?}") };
     assert_eq!(event["requireConfirmedEmail"], true);
     assert_eq!(event["disableDirectRsvp"], true);
     assert_eq!(event["rsvpRedirectUrl"], "https://ti.to/myorg/my-event");
@@ -234,7 +227,11 @@ fn what_the_readme_tells_of_settings_and_tickets_is_so() {
 impl Cast {
     /// Ada publishes her event.
     fn publishes(&self, revision: u64) -> Line {
-        let event = json!({ "$type": EVENT, "name": "Rust Meetup", "createdAt": "2026-02-01T12:00:00Z" });
+        let event = json!({
+            "$type": EVENT, "name": "Rust Meetup", "description": "Monthly Rust meetup",
+            "startsAt": "2026-03-01T18:00:00Z", "endsAt": "2026-03-01T20:00:00Z",
+            "createdAt": "2026-02-01T12:00:00Z",
+        });
         Line::create(&self.ada.did, revision, EVENT, "3abc123", &event.to_string())
     }
 

@@ -23,6 +23,9 @@ use crate::signed::{Key, Repo};
 /// Whom the tokens are for.
 pub(crate) const SERVICE: &str = "did:web:guestlist.example";
 
+/// Where people see its events.
+const EVENT_URL: &str = "https://smokesignal.events/{authority}/{rkey}";
+
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -214,6 +217,7 @@ impl Site {
             .env("GUESTLIST_DATA_DIR", self.data())
             .env("GUESTLIST_HTTP__BIND", "127.0.0.1:0")
             .env("GUESTLIST_HTTP__SERVICE_DID", SERVICE)
+            .env("GUESTLIST_HTTP__EVENT_URL", EVENT_URL)
             .env("GUESTLIST_IDENTITY__IDENTITIES", format!("[{:?}]", self.identities))
             .env("GUESTLIST_PORTAL__ENABLED", "true")
             .env("GUESTLIST_PORTAL__LEVELS", &self.levels)

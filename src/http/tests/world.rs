@@ -66,12 +66,19 @@ impl World {
 
     /// Gives people handles: `name.example`.
     pub(super) fn introduce(&mut self, names: &[&str]) {
+        let handles: Vec<_> = names.iter().map(|name| format!("{name}.example")).collect();
+        let people: Vec<_> = names.iter().copied().zip(handles.iter().map(String::as_str)).collect();
+        self.introduce_as(&people);
+    }
+
+    /// Gives people these handles.
+    pub(super) fn introduce_as(&mut self, people: &[(&str, &str)]) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("people.dids.jsonl");
-        let line = |name: &&str| {
-            json!({ "id": did(name).as_str(), "alsoKnownAs": [format!("at://{name}.example")] }).to_string()
+        let line = |(name, handle): &(&str, &str)| {
+            json!({ "id": did(name).as_str(), "alsoKnownAs": [format!("at://{handle}")] }).to_string()
         };
-        std::fs::write(&path, names.iter().map(line).collect::<Vec<_>>().join("\n")).unwrap();
+        std::fs::write(&path, people.iter().map(line).collect::<Vec<_>>().join("\n")).unwrap();
         self.service.identities = Resolver::offline(Directory::load(&[path]).unwrap());
     }
 
