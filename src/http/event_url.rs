@@ -45,7 +45,7 @@ pub enum BadEventUrl {
     Beginning,
     /// Two events would have the same URL.
     #[error(
-        "it must have {{rkey}} and one of {{authority}} and {{did}}, so that every event has a URL of its own"
+        "it must have {{rkey}} and one of {{authority}} and {{did}}, with a slash or the like between them, so that every event has a URL of its own"
     )]
     Shared,
     /// A character that no URL has.
@@ -85,12 +85,16 @@ impl Default for EventUrl {
 /// which begins a sequence of its own in a `did:web`.
 fn encode(text: &str, url: &mut String) {
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
+        if stays(byte) {
             url.push(char::from(byte));
         } else {
             write!(url, "%{byte:02X}").expect("a text takes everything");
         }
     }
+}
+
+fn stays(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte)
 }
 
 impl FromStr for EventUrl {
@@ -149,8 +153,23 @@ fn check(parts: &[Part]) -> Result<(), BadEventUrl> {
         return Err(BadEventUrl::Beginning);
     }
     let has = |part| parts.contains(&part);
-    let is_own = has(Part::Rkey) && (has(Part::Authority) || has(Part::Did));
+    let is_own = has(Part::Rkey) && (has(Part::Authority) || has(Part::Did)) && !run_together(parts);
     if is_own { Ok(()) } else { Err(BadEventUrl::Shared) }
+}
+
+/// Whether two placeholders have nothing between them that is in neither: what is the end of one here may be the beginning
+/// of the other elsewhere.
+fn run_together(parts: &[Part]) -> bool {
+    let mut goes_on = false;
+    for part in parts {
+        match part {
+            Part::PublicUrl => {}
+            Part::Text(text) => goes_on &= text.bytes().all(|byte| stays(byte) || byte == b'%'),
+            Part::Authority | Part::Did | Part::Rkey if goes_on => return true,
+            Part::Authority | Part::Did | Part::Rkey => goes_on = true,
+        }
+    }
+    false
 }
 
 impl fmt::Display for EventUrl {
@@ -227,11 +246,11 @@ mod tests {
                 "http://e.example/?of=did:plc:ada&key=e#top",
             ),
             (
-                "{public_url}/{rkey}/{rkey}-{did}",
+                "{public_url}/{rkey}.html?by={authority}.",
                 "did:plc:ada",
                 None,
                 "e",
-                "https://guestlist.example/e/e-did:plc:ada",
+                "https://guestlist.example/e.html?by=did:plc:ada.",
             ),
         ] {
             assert_eq!(url(template, did, handle, rkey), expected, "{template}");
@@ -262,6 +281,10 @@ mod tests {
             ("", BadEventUrl::Beginning),
             ("{public_url}/{rkey}", BadEventUrl::Shared),
             ("{public_url}/{did}/{authority}", BadEventUrl::Shared),
+            // The event `a-b` of `c.example`, and the event `a` of `b-c.example`.
+            ("{public_url}/{rkey}-{authority}", BadEventUrl::Shared),
+            ("{public_url}/{did}{rkey}", BadEventUrl::Shared),
+            ("{public_url}/{did}.~:_%{rkey}/{rkey}", BadEventUrl::Shared),
             ("{public_url}/e v/{did}/{rkey}", BadEventUrl::Character(' ')),
             ("{public_url}/é/{did}/{rkey}", BadEventUrl::Character('é')),
             ("{public_url}/\u{0}/{did}/{rkey}", BadEventUrl::Character('\u{0}')),

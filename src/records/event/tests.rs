@@ -167,3 +167,33 @@ fn a_cell_is_where_its_centre_is() {
     assert_eq!(Place::point("-12.5", "0.25").unwrap().degrees(), Some((-12.5, 0.25)));
     assert_eq!(Place::Cell(7).degrees(), None);
 }
+
+#[test]
+fn every_cell_that_there_is_has_a_centre() {
+    let mut cells = 0;
+    let mut dice = 1_u64;
+    for resolution in 0..16_u64 {
+        for base in 0..122 {
+            // Whatever the digits down to this resolution are, pentagons among them; below it all of them are seven.
+            for digits in 0..8 {
+                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let digits = if digits == 0 { 0 } else { dice >> 10 };
+                let below = (1_u64 << (3 * (15 - resolution))) - 1;
+                let cell =
+                    1 << 59 | resolution << 52 | base << 45 | digits & ((1 << 45) - 1) & !below | below;
+                let Some(place) =
+                    read(&json!({ "locations": [self::cell(&format!("{cell:015x}"))] })).places.pop()
+                else {
+                    continue;
+                };
+                let (latitude, longitude) = place.degrees().unwrap();
+                assert!(
+                    latitude.abs() <= 90.0 && longitude.abs() <= 180.0,
+                    "{cell:x}: {latitude} {longitude}"
+                );
+                cells += 1;
+            }
+        }
+    }
+    assert!(cells > 5_000, "{cells}");
+}
