@@ -11,6 +11,7 @@ use guestlist::http::{Service, router};
 use guestlist::identity::{Directory, Resolver};
 use guestlist::records::lexicon::LEXICONS;
 use guestlist::store::{IfAbsent, Store};
+use guestlist::syntax::Datetime;
 use serde_json::Value;
 use tempfile::tempdir;
 use tower::ServiceExt;
@@ -98,6 +99,7 @@ async fn answers_agree_with_the_export() {
     check_decided(&client, &lines, "invitation").await;
     check_decided(&client, &lines, "submission").await;
     check_answers(&client, &lines).await;
+    check_calendar(&client, &lines).await;
     check_quarantine(&client, &lines).await;
     client.get("app.guestlist.getStatus", "").await;
 }
@@ -163,6 +165,7 @@ async fn check_answers(client: &Client, lines: &[Value]) {
             let counts = client.get("community.lexicon.calendar.getRSVP", &query).await;
             let line = lines.iter().find(|line| line["uri"] == item["uri"]).unwrap();
             assert_eq!(line["effective"], counts["uri"] == item["uri"], "{line}");
+            assert_eq!(line["accepted"], item["accepted"], "{line}");
             if counts["uri"] == item["uri"] {
                 assert_eq!(counts["status"], item["status"]);
                 let of_event = counted.entry(event.to_owned()).or_default();
@@ -205,6 +208,36 @@ async fn check_event(client: &Client, line: &Value) {
     {
         assert_eq!(view[ours], line["counts"][theirs], "{line}");
     }
+}
+
+/// The calendar, everybody's and that of each organizer: every event once, and each is in one of the lists by time or in none
+/// for a reason.
+async fn check_calendar(client: &Client, lines: &[Value]) {
+    let list = async |query: &str| client.list("app.guestlist.listEvents", "events", query).await;
+    let all = list("when=all").await;
+    let place = |event: &Value| {
+        let start = event["startsAt"].as_str().and_then(|start| Datetime::parse(start).ok());
+        (start.is_none(), start, text(&event["uri"]).to_owned())
+    };
+    assert!(all.is_sorted_by_key(place));
+    let (mut of_organizers, mut expected) = (Vec::new(), BTreeSet::new());
+    for (organizer, lines) in by_author(lines, "event") {
+        of_organizers.extend(list(&format!("when=all&organizer={organizer}")).await);
+        expected.extend(lines.iter().map(|line| text(&line["uri"])));
+    }
+    of_organizers.sort_by_key(place);
+    assert_eq!(all, of_organizers);
+    assert_eq!(all.iter().map(|event| text(&event["uri"])).collect::<BTreeSet<_>>(), expected);
+    assert_eq!(all.len(), expected.len());
+    let (mut past, upcoming) = (list("when=past").await, list("when=upcoming").await);
+    past.reverse();
+    assert!(past.is_sorted_by_key(place) && upcoming.is_sorted_by_key(place));
+    let is_called_off = |event: &Value| event["status"].as_str().is_some_and(|of| of.ends_with("#cancelled"));
+    let timeless =
+        all.iter().filter(|event| place(event).0 || (is_called_off(event) && !past.contains(event)));
+    let mut each: Vec<_> = past.iter().chain(&upcoming).chain(timeless).cloned().collect();
+    each.sort_by_key(place);
+    assert_eq!(each, all);
 }
 
 async fn check_rounds(client: &Client, lines: &[Value]) {
