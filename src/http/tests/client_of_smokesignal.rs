@@ -1,9 +1,10 @@
 //! A public client of Smoke Signal's API, by the calls that it makes and by what it reads of the answers.
 //!
 //! It is `flo-bit/blento`, a builder of personal pages (as of its commit fb4d93d, of February 2026). It shows an event as a card, a
-//! page of its own and a picture for previews; an organizer's upcoming events as a list; and lets whoever is logged in
-//! answer. Its servers ask for events, and browsers, from the page's own origin, for an answer. It sends no header of its own, escapes
-//! every parameter, takes any status but a success for "not found", and reads no error's body. Its search has a test beside those of search.
+//! page of its own and a picture for previews, and an organizer's upcoming events as a list; and it lets whoever is logged in
+//! answer. Servers ask, and browsers, these from the origin of the page. It sends no header of its own, escapes every
+//! parameter, takes any status but a success for "not found", and reads no body of an error. Its search has a test beside
+//! those of search.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -29,7 +30,7 @@ fn party() -> Value {
         "endsAt": "2026-03-01T20:00:00.000Z",
         "locations": [{
             "$type": "community.lexicon.location.address",
-            "address": { "locality": "Berlin", "region": "BE", "country": "DE" },
+            "street": "1 Main St", "locality": "Berlin", "region": "BE", "country": "DE",
         }],
         "media": [{
             "alt": "A record player",
