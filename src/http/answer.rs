@@ -99,6 +99,24 @@ impl Call<'_> {
     }
 }
 
+/// What a query finds out, and how it is sent.
+pub(super) trait Answer: 'static {
+    /// The response that says it.
+    fn response(self) -> Response;
+
+    /// The entity tag, of an answer that depends on nothing but what it says.
+    fn tag(&self) -> Option<String> {
+        None
+    }
+}
+
+/// As JSON, unless a type says otherwise.
+impl<A: Serialize + 'static> Answer for A {
+    fn response(self) -> Response {
+        json(StatusCode::OK, &self)
+    }
+}
+
 /// A query: a function of a call.
 pub(super) type Run<A> = fn(&Call<'_>) -> Result<A, Failure>;
 
@@ -109,27 +127,49 @@ pub(super) enum Depends {
     OnRows,
     /// The rows and the time of day: what holds for one second may not hold in the next.
     OnTime,
+    /// What it says. It is worked out every time, and holds however much is written beside it.
+    ByContent,
+}
+
+impl Depends {
+    /// The entity tag of an answer, if it is known before the answer is.
+    fn tag(self, position: &str, setting: &str, now: i64) -> Option<String> {
+        match self {
+            Depends::OnRows => Some(format!("\"{position}-{setting}\"")),
+            Depends::OnTime => Some(format!("\"{position}-{setting}-{}\"", now / MICROS_PER_SECOND)),
+            Depends::ByContent => None,
+        }
+    }
 }
 
 /// The route of one query.
-pub(super) fn query<A: Serialize + 'static>(
-    method: &'static str,
-    depends: Depends,
-    run: Run<A>,
-) -> Router<Arc<Shared>> {
+pub(super) fn query<A: Answer>(method: &'static str, depends: Depends, run: Run<A>) -> Router<Arc<Shared>> {
     let handler = move |State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery, headers: HeaderMap| {
-        let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
-        let request = Request { method, depends, raw, known: known.map(str::to_owned), caller: None };
-        answer(shared, request, run)
+        let asked = Asked::Query(raw);
+        answer(shared, Request { method, depends, asked, known: known(&headers), caller: None }, run)
     };
     Router::new().route(&format!("/xrpc/{method}"), get(handler))
 }
 
-/// The route of a query that takes a service token. Its answers are for the caller alone, and so are not remembered.
-pub(super) fn private_query<A: Serialize + 'static>(
-    method: &'static str,
+/// A query at a path of its own, of which one part is a parameter.
+pub(super) async fn answer_path<A: Answer>(
+    shared: Arc<Shared>,
+    (method, depends): (&'static str, Depends),
+    (name, value): (&'static str, String),
+    headers: &HeaderMap,
     run: Run<A>,
-) -> Router<Arc<Shared>> {
+) -> Response {
+    let asked = Asked::Path(name, value);
+    answer(shared, Request { method, depends, asked, known: known(headers), caller: None }, run).await
+}
+
+/// The entity tags that a client has answers for.
+fn known(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::IF_NONE_MATCH)?.to_str().ok().map(str::to_owned)
+}
+
+/// The route of a query that takes a service token. Its answers are for the caller alone, and so are not remembered.
+pub(super) fn private_query<A: Answer>(method: &'static str, run: Run<A>) -> Router<Arc<Shared>> {
     let handler = move |State(shared): State<Arc<Shared>>, request: extract::Request| async move {
         let answered = answer_caller(shared, method, request, run).await;
         private(answered.unwrap_or_else(ApiError::into_response))
@@ -137,7 +177,7 @@ pub(super) fn private_query<A: Serialize + 'static>(
     Router::new().route(&format!("/xrpc/{method}"), get(handler))
 }
 
-async fn answer_caller<A: Serialize + 'static>(
+async fn answer_caller<A: Answer>(
     shared: Arc<Shared>,
     method: &'static str,
     request: extract::Request,
@@ -146,8 +186,9 @@ async fn answer_caller<A: Serialize + 'static>(
     let (parts, _) = request.into_parts();
     let visitor = Visitor::at(&shared, &parts, method).await?;
     visitor.ask(&shared, Command::Admit).await?;
-    let (raw, caller) = (parts.uri.query().map(str::to_owned), Some(visitor.did().clone()));
-    let request = Request { method, depends: Depends::OnTime, raw, known: None, caller };
+    let asked = Asked::Query(parts.uri.query().map(str::to_owned));
+    let caller = Some(visitor.did().clone());
+    let request = Request { method, depends: Depends::OnTime, asked, known: None, caller };
     Ok(answer(shared, request, run).await)
 }
 
@@ -155,14 +196,39 @@ async fn answer_caller<A: Serialize + 'static>(
 struct Request {
     method: &'static str,
     depends: Depends,
-    raw: Option<String>,
+    asked: Asked,
     /// The entity tags that the client has answers for.
     known: Option<String>,
     /// Who calls, where the method takes a service token.
     caller: Option<Did>,
 }
 
-async fn answer<A: Serialize + 'static>(shared: Arc<Shared>, request: Request, run: Run<A>) -> Response {
+impl Request {
+    /// Whether the client has an answer with this entity tag.
+    fn knows(&self, tag: Option<&str>) -> bool {
+        let mut known = self.known.as_deref().unwrap_or_default().split(',');
+        tag.is_some_and(|tag| known.any(|one| one.trim().trim_start_matches("W/") == tag))
+    }
+}
+
+/// Where the parameters of a query stand.
+enum Asked {
+    /// In the query string, as it came.
+    Query(Option<String>),
+    /// In the path: a single one, decoded.
+    Path(&'static str, String),
+}
+
+impl Asked {
+    fn params(&self) -> Result<Params, ApiError> {
+        match self {
+            Asked::Query(raw) => Params::parse(raw.as_deref()),
+            Asked::Path(name, value) => Ok(Params::of(name, value)),
+        }
+    }
+}
+
+async fn answer<A: Answer>(shared: Arc<Shared>, request: Request, run: Run<A>) -> Response {
     let request = Arc::new(request);
     let missing = match attempt(&shared, &request, Found::new(), run).await {
         Ok(response) => return response,
@@ -180,7 +246,7 @@ async fn answer<A: Serialize + 'static>(shared: Arc<Shared>, request: Request, r
 }
 
 /// Runs a query on a thread of its own. `Err` with the handles that it needs to know of.
-async fn attempt<A: Serialize + 'static>(
+async fn attempt<A: Answer>(
     shared: &Arc<Shared>,
     request: &Arc<Request>,
     found: Found,
@@ -222,7 +288,7 @@ pub(super) async fn on_thread<T: Send + 'static>(
     }
 }
 
-fn compute<A: Serialize>(
+fn compute<A: Answer>(
     shared: &Shared,
     request: &Request,
     now: i64,
@@ -238,16 +304,12 @@ fn compute<A: Serialize>(
         Ok(position) => position,
         Err(error) => return Ok(refuse(method, error.into())),
     };
-    let tag = match request.depends {
-        Depends::OnRows => format!("\"{position}-{setting}\""),
-        Depends::OnTime => format!("\"{position}-{setting}-{}\"", now / MICROS_PER_SECOND),
-    };
-    let known = request.known.as_deref().unwrap_or_default();
-    let mut response = if known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag) {
+    let mut tag = request.depends.tag(&position, &setting, now);
+    let mut response = if request.knows(tag.as_deref()) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let names = Names::new(&service.identities, found);
-        let outcome = Params::parse(request.raw.as_deref()).map_err(Failure::from).and_then(|params| {
+        let outcome = request.asked.params().map_err(Failure::from).and_then(|params| {
             let caller = request.caller.as_ref();
             run(&Call { method, caller, params: &params, rows: &rows, names: &names, service, now })
         });
@@ -256,14 +318,21 @@ fn compute<A: Serialize>(
             return Err(missing);
         }
         match outcome {
-            Ok(answer) => json(StatusCode::OK, &answer),
+            Ok(answer) => {
+                tag = tag.or_else(|| answer.tag());
+                if request.knows(tag.as_deref()) {
+                    StatusCode::NOT_MODIFIED.into_response()
+                } else {
+                    answer.response()
+                }
+            }
             Err(failure) => refuse(method, failure),
         }
     };
     drop(rows);
     drop(snapshot);
     let headers = response.headers_mut();
-    for (name, value) in [(POSITION, position), (header::ETAG, tag)] {
+    for (name, value) in [(POSITION, position)].into_iter().chain(tag.map(|tag| (header::ETAG, tag))) {
         headers.insert(name, HeaderValue::try_from(value).expect("a position is made of letters and digits"));
     }
     Ok(response)

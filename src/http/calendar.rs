@@ -61,6 +61,8 @@ pub(super) struct Calendar {
     pub(super) from: Option<i64>,
     /// The first start after it.
     pub(super) to: Option<i64>,
+    /// What had ended before this time is not in it, nor is what has no start.
+    pub(super) since: Option<i64>,
 }
 
 /// An event at its place in the order of the calendar.
@@ -81,7 +83,7 @@ impl Calendar {
     ///
     /// # Errors
     /// The cursor is none of this list.
-    pub(super) fn walk<'a>(
+    pub(super) fn page<'a>(
         &'a self,
         rows: &'a dyn Rows,
         paging: &Paging,
@@ -94,11 +96,22 @@ impl Calendar {
         {
             return Err(ApiError::BadCursor.into());
         }
+        Ok(self.walk(rows, after.as_ref(), now))
+    }
+
+    /// The entries after a place, in order.
+    pub(super) fn walk<'a>(
+        &'a self,
+        rows: &'a dyn Rows,
+        after: Option<&Slot>,
+        now: i64,
+    ) -> impl Iterator<Item = Result<Entry, RowsError>> + use<'a> {
         // What has no start is in no window, and neither past nor to come.
-        let without_start = self.when == When::All && self.from.is_none() && self.to.is_none();
+        let is_windowed = [self.from, self.to, self.since].iter().any(Option::is_some);
+        let without_start = self.when == When::All && !is_windowed;
         let spans = Span::with_start().chain(without_start.then_some(Span::WITHOUT_START));
-        let walks = spans.filter_map(|span| self.walk_span(rows, span, after.as_ref(), now)).collect();
-        Ok(Merged { walks, direction: self.when.direction() })
+        let walks = spans.filter_map(|span| self.walk_span(rows, span, after, now)).collect();
+        Merged { walks, direction: self.when.direction() }
     }
 
     /// The entries of one span.
@@ -114,7 +127,8 @@ impl Calendar {
         let entry = move |slot: Slot, event: Event| {
             let mut place = Vec::new();
             slot.write(&mut place);
-            let is_asked = self.when.has(&event, now);
+            let is_over = self.since.is_some_and(|since| has_ended(&event, since) != Some(false));
+            let is_asked = self.when.has(&event, now) && !is_over;
             Entry { place, slot, event, is_asked }
         };
         let slots = match self.organizer {
@@ -141,7 +155,8 @@ impl Calendar {
             When::Past => (None, span.latest_over(now)),
             When::All => (None, None),
         };
-        let mut start = [open, self.from].into_iter().flatten().max().map_or(all.start, from_start);
+        let since = self.since.map(|since| span.earliest_open(since));
+        let mut start = [open, self.from, since].into_iter().flatten().max().map_or(all.start, from_start);
         let mut end = [over, self.to].into_iter().flatten().min().map(from_start).or(all.end);
         if let Some(after) = after {
             let key = EventTimeKey { span, slot: after.clone() };

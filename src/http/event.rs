@@ -89,10 +89,14 @@ pub(super) fn event_view(
 }
 
 /// Where people see an event: under the handle of its organizer, when it is known here and holds both ways.
-fn url(call: &Call<'_>, id: &RecordId) -> String {
+pub(super) fn url(call: &Call<'_>, id: &RecordId) -> String {
     let service = call.service;
-    let handle = service.identities.shown_handle(&id.did).filter(|handle| handle != INVALID_HANDLE);
-    service.event_url.of(&service.public_url, &id.did, handle.as_deref(), &id.rkey)
+    service.event_url.of(&service.public_url, &id.did, true_handle(call, &id.did).as_deref(), &id.rkey)
+}
+
+/// The handle of an account, when it is known here and holds both ways.
+pub(super) fn true_handle(call: &Call<'_>, did: &Did) -> Option<String> {
+    call.service.identities.shown_handle(did).filter(|handle| handle != INVALID_HANDLE)
 }
 
 /// The CID of each element of `locations`, of the first [`LOCATIONS_MAX`]; `None` when the event has no such list (RULES §3).

@@ -83,7 +83,7 @@ impl Default for EventUrl {
 
 /// What stands in every part of a URL stays; of what is in DIDs, handles and record keys that leaves the percent sign,
 /// which begins a sequence of its own in a `did:web`.
-fn encode(text: &str, url: &mut String) {
+pub(super) fn encode(text: &str, url: &mut String) {
     for byte in text.bytes() {
         if stays(byte) {
             url.push(char::from(byte));

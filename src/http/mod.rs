@@ -4,7 +4,7 @@
 //! `error` are what comes in and what goes wrong, `page` and `cursor` are lists, `calendar` and `near` find events for them, `view`, `round`, `listing`,
 //! `standing`, `event` (its links by `event_url`), `space` and `ticket` are the shapes that several methods share, `explanation` and `status` answer the command line too, and each method has a file under `query`
 //! or `procedure`, which read what comes in by `input` and hand out what `secret` makes. `portal` is a dialect of its own. Who calls what takes a service token is found out by `auth`, whom the token must name by `service_did`, and they are let in by `door` as often as `pace` allows.
-//! `connections`, `patience`, `caller` and `requests` are what surrounds a request. It never
+//! `ics` has the feeds for people's own calendars. `connections`, `patience`, `caller` and `requests` are what surrounds a request. It never
 //! writes to the store and never decides: verdicts are read from `rules`. Shapes: CONTRACT §4 and the
 //! lexicons.
 
@@ -19,6 +19,7 @@ mod error;
 mod event;
 mod event_url;
 mod explanation;
+mod ics;
 mod input;
 mod listing;
 mod memo;
@@ -190,6 +191,7 @@ pub fn router(service: Service) -> Router {
         .merge(query("community.lexicon.calendar.getRSVP", Depends::OnRows, get_rsvp::run))
         .merge(query("community.lexicon.calendar.listRSVPs", Depends::OnRows, list_rsvps::run))
         .merge(private_query("app.guestlist.listAudit", list_audit::run))
+        .merge(ics::routes())
         .merge(spaces())
         .merge(tickets())
         .route("/.well-known/did.json", get(service_did::document))

@@ -13,7 +13,7 @@ use crate::tables::keys::Key;
 use crate::tables::view::{Range, ReadRows, RowsError, key_of};
 
 /// Rows that one request examines: a few tens of milliseconds, during which the writer waits.
-const ROWS_EXAMINED_MAX: usize = 2_000;
+pub(super) const ROWS_EXAMINED_MAX: usize = 2_000;
 
 /// Bytes of records that are read for one page, after which it ends: a hundred records at their limit would be 100 MB.
 pub(super) const PAGE_BYTES_MAX: usize = 4_000_000;

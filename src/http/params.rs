@@ -29,6 +29,11 @@ impl Params {
         pairs.map(decode_pair).collect::<Option<_>>().map(Self).ok_or(ApiError::BadQueryString)
     }
 
+    /// A single one.
+    pub(super) fn of(name: &str, value: &str) -> Self {
+        Self(vec![(name.to_owned(), value.to_owned())])
+    }
+
     /// A parameter that may be absent.
     pub(super) fn optional(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
         let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());

@@ -12,6 +12,7 @@ mod events;
 mod explanations;
 mod fire;
 mod graph;
+mod ics;
 mod invitations;
 mod links;
 mod manners;

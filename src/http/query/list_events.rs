@@ -54,7 +54,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<EventList, Failure> {
         )?,
         near: Circle::of(params)?,
     };
-    let calendar = Calendar { when: When::named(when.unwrap_or_default()), organizer, from, to };
+    let calendar = Calendar { when: When::named(when.unwrap_or_default()), organizer, from, to, since: None };
     let within = wanted.near.map(|circle| circle.within());
     let paging = Paging::of(
         call,
@@ -69,7 +69,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<EventList, Failure> {
             ("status", wanted.status),
         ],
     )?;
-    let entries = calendar.walk(call.rows, &paging, call.now)?;
+    let entries = calendar.page(call.rows, &paging, call.now)?;
     let page = paging.walk(entries.map(|entry| {
         let entry = entry?;
         let step = step(call, &entry, &wanted)?;

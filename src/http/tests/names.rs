@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use serde_json::json;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -39,6 +39,16 @@ async fn a_handle_in_a_question_is_looked_up() {
     assert_eq!(stub.asked(), [format!("/{ADA}")], "once");
     let refused = world.ask(LIST, &[("identity", "nobody.host.com")]).await;
     assert_eq!((refused.status, &refused.json["error"]), (StatusCode::BAD_REQUEST, &json!("InvalidRequest")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_in_the_path_of_a_feed_is_looked_up_too() {
+    let (world, stub) = world();
+    let request = Request::get("/calendar/Ada.host.com/events.ics").body(Body::empty()).unwrap();
+    let answer = router(world.service.clone()).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(stub.asked(), [format!("/{ADA}")]);
+    world.send(Method::GET, "/calendar/nobody.host.com/events.ics").await.assert_error(400, "InvalidRequest");
 }
 
 #[tokio::test(start_paused = true)]
