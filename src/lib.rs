@@ -32,6 +32,7 @@ pub mod delivery;
 pub mod export;
 pub mod orders;
 pub mod rebuild;
+pub mod search;
 pub mod sources;
 
 pub mod http;

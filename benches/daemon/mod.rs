@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use guestlist::codec::event::Event;
 use guestlist::config::Config;
 use guestlist::delivery::{Delivery, Placed, Progress, Tally, queue};
-use guestlist::indexer::Indexer;
+use guestlist::indexer::{Indexer, Turn};
 use guestlist::records::{Body, Kind};
 use guestlist::rules::authority::signups_of;
 use guestlist::rules::verdict::{decide, door};
+use guestlist::search::Search;
 use guestlist::store::{IfAbsent, Store};
 use guestlist::syntax::{AtUri, Did};
 use guestlist::tables::keys::{RecordId, RoundId, SourceKey};
@@ -32,6 +33,8 @@ const READER_REST: Duration = Duration::from_micros(100);
 /// A store and its only writer.
 pub(crate) struct Daemon {
     pub(crate) store: Store,
+    /// Who hears of events that change.
+    pub(crate) search: Search,
     indexer: Indexer,
     seq: u64,
     waiting: Vec<Event>,
@@ -54,7 +57,7 @@ impl Daemon {
 
     fn over(store: Store, dir: Option<TempDir>) -> Self {
         let indexer = Indexer::new(store.clone(), usize::MAX).expect("a new store");
-        Self { store, indexer, seq: 0, waiting: Vec::new(), _dir: dir }
+        Self { store, search: Search::off(), indexer, seq: 0, waiting: Vec::new(), _dir: dir }
     }
 
     /// Takes an event of which only the effect counts.
@@ -94,7 +97,13 @@ impl Daemon {
         };
         thread::scope(|scope| {
             scope.spawn(send);
-            let (written, cost) = cost_of(|| self.indexer.run(&deliveries, |_| {}));
+            let search = self.search.clone();
+            let tell = |turn: Turn<'_>| {
+                if let Turn::Committed { events, .. } = turn {
+                    search.changed(events);
+                }
+            };
+            let (written, cost) = cost_of(|| self.indexer.run(&deliveries, tell));
             written.expect("it writes");
             cost
         })

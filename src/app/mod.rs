@@ -35,9 +35,10 @@ use crate::ingest::watch::Watch;
 use crate::ingest::{Sweeps, Wiring};
 use crate::orders::{self, Orders};
 use crate::rebuild;
+use crate::search::{Keeper, Search};
 use crate::sources::Board;
 use crate::spaces::Bounds;
-use crate::store::{IfAbsent, Store};
+use crate::store::{IfAbsent, Store, StoreError};
 
 /// How long a writer that has failed may take to say so, after those who deliver to it have noticed.
 const WRITER_PATIENCE: Duration = Duration::from_secs(1);
@@ -56,11 +57,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let in_files = directory.len();
     let identities = config.identity.resolver(directory);
     let store = open(&config)?;
+    let (search, keeper) = if config.search.enabled {
+        let (search, keeper) = Search::over(&store)?;
+        (search, Some(keeper))
+    } else {
+        (Search::off(), None)
+    };
     let board = Board::default();
     let (desk, orders) = orders::desk();
     let holder = Holder {
         store: store.clone(),
         identities: identities.clone(),
+        search: search.clone(),
         sources: Some(board.clone()),
         desk: Some(desk.clone()),
     };
@@ -76,6 +84,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let service = Service {
         store: store.clone(),
         identities: identities.clone(),
+        search: search.clone(),
         sources: board.clone(),
         public_url: config.http.public_url.clone(),
         event_url: config.http.event_url.clone(),
@@ -107,8 +116,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut writer = spawn_blocking({
         let indexer = Indexer::new(store.clone(), config.limits.batch_events)?;
         let (bounds, board) = (config.invites.bounds(config.portal.levels()), board.clone());
-        move || write(indexer, &deliveries, &orders, &bounds, &board)
+        let search = search.clone();
+        move || write(indexer, &deliveries, &orders, &bounds, &board, &search)
     });
+    let mut keeper = spawn_blocking(move || keeper.map_or(Ok(()), Keeper::run));
     tokio::spawn(retain(desk.clone(), config.invites.audit_days, stop.clone()));
     let mut reader = tokio::spawn(feed.run(stop.clone()));
 
@@ -119,6 +130,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         () = signals.next() => tracing::info!("told to stop: finishing what has begun"),
         result = idle_after(&mut reader, &mut writer, announced) => result?,
         result = &mut server => result??,
+        result = kept(&mut keeper) => result?,
     }
     notify::stopping();
     stop.cancel();
@@ -133,6 +145,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         spawn_blocking(move || desk.close()).await?;
         if !writer.is_finished() {
             (&mut writer).await??;
+        }
+        search.close();
+        if !keeper.is_finished() {
+            (&mut keeper).await??;
         }
         anyhow::Ok(())
     };
@@ -205,6 +221,12 @@ async fn idle_after(
     std::future::pending().await
 }
 
+/// Waits for as long as the search index is kept, or need not be.
+async fn kept(keeper: &mut JoinHandle<Result<(), StoreError>>) -> anyhow::Result<()> {
+    keeper.await??;
+    std::future::pending().await
+}
+
 /// Says where to look as soon as there is something to see.
 async fn say_where(board: &Board, address: SocketAddr, store: &Store) -> anyhow::Result<()> {
     board.dumps_stored().await;
@@ -220,12 +242,14 @@ fn write(
     orders: &Orders,
     bounds: &Bounds,
     board: &Board,
+    search: &Search,
 ) -> anyhow::Result<()> {
     let mut total = Tally::default();
     let mut watchdog = Watchdog::new();
     indexer.serve(deliveries, orders, bounds, |turn| {
         watchdog.ping();
-        if let Turn::Committed { tally, outcomes, sources, covered } = turn {
+        if let Turn::Committed { tally, outcomes, sources, covered, events } = turn {
+            search.changed(events);
             total.add(tally);
             outcomes.iter().for_each(|(source, outcomes)| board.applied(source, *outcomes));
             board.stored(sources);

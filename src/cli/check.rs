@@ -8,7 +8,7 @@ use crate::identity::Resolver;
 ///
 /// Grades, verdicts, counts and indexes are worked out anew from the records alone. What people did here (spaces, invites,
 /// members, chats, sessions, settings and tickets of events) follows from no record: what finds it is worked out anew, and
-/// it has to bear itself out. Prints each difference; exits
+/// it has to bear itself out. The search index is compared with the events of the store. Prints each difference; exits
 /// with 1 if there is any. Works beside a running daemon.
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {

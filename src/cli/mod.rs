@@ -27,6 +27,7 @@ use crate::config::{Config, ConfigError};
 use crate::control::{self, Found, Holder, Question};
 use crate::identity::Resolver;
 use crate::rebuild;
+use crate::search::Search;
 use crate::store::{IfAbsent, Store, StoreError};
 use crate::telemetry;
 
@@ -79,7 +80,13 @@ impl DataDir {
         let found = match Store::open(dir, config.cache_bytes(), IfAbsent::Fail) {
             Ok(store) => {
                 prepare(&store)?;
-                let holder = Holder { store, identities: identities.clone(), sources: None, desk: None };
+                let holder = Holder {
+                    store,
+                    identities: identities.clone(),
+                    search: Search::off(),
+                    sources: None,
+                    desk: None,
+                };
                 output::lines(|lines| question.answer(&holder, lines)).map_err(Failed)?
             }
             Err(locked @ StoreError::Locked { .. }) => {

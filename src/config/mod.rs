@@ -57,6 +57,8 @@ pub struct Config {
     pub limits: Limits,
     /// Connections to live sources.
     pub live: Live,
+    /// Full-text search.
+    pub search: SearchConfig,
     /// The storage engine.
     pub store: StoreConfig,
     /// Logs.
@@ -132,6 +134,20 @@ pub enum EngineKind {
     Memory,
 }
 
+/// Full-text search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SearchConfig {
+    /// Whether a daemon keeps an index of events, so that they can be searched.
+    pub enabled: bool,
+}
+
+impl Default for SearchConfig {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
 /// Logs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -151,6 +167,7 @@ impl Default for Config {
             portal: Portal::default(),
             limits: Limits::default(),
             live: Live::default(),
+            search: SearchConfig::default(),
             store: StoreConfig::default(),
             telemetry: Telemetry::default(),
             source: Vec::new(),

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use crate::http::{self, explain};
 use crate::identity::Resolver;
 use crate::orders::{self, Desk};
+use crate::search::{self, Agreement, Search};
 use crate::sources::Board;
 use crate::spaces::command::{Answer, By, Command, Request};
 use crate::spaces::sound::Counts;
@@ -124,6 +125,8 @@ pub struct Holder {
     pub store: Store,
     /// Whose handles are shown.
     pub identities: Resolver,
+    /// The search that is kept beside it.
+    pub search: Search,
     /// How the sources are doing; `None` where nobody follows them.
     pub sources: Option<Board>,
     /// Where things are asked of the writer; `None` where there is none, and whoever holds the store writes itself.
@@ -152,7 +155,7 @@ impl Question {
                 export::verdicts(&store.freeze(), |line| anyhow::Ok(lines(line)?))?;
             }
             Question::Records => archive::export(&store.freeze(), |line| anyhow::Ok(lines(line)?))?,
-            Question::Check => return check_store(store, lines),
+            Question::Check => return check_store(holder, lines),
             Question::Explain { uri, json } => {
                 let uri = AtUri::parse(uri).with_context(|| format!("{uri:?}"))?;
                 let explanation = explain(&*store.snapshot(), &holder.identities, &uri)?;
@@ -198,6 +201,7 @@ fn status(holder: &Holder, did: Option<&str>, json: bool, lines: Lines<'_>) -> a
     let status = http::status(&http::Asked {
         rows: &rows,
         sources: holder.sources.as_ref(),
+        search: holder.desk.is_some().then(|| holder.search.state()),
         store_bytes: holder.store.bytes_on_disk()?,
         did: did.as_ref(),
         now: Timestamp::now().as_microsecond(),
@@ -210,8 +214,24 @@ fn status(holder: &Holder, did: Option<&str>, json: bool, lines: Lines<'_>) -> a
     Ok(())
 }
 
-fn check_store(store: &Store, lines: Lines<'_>) -> anyhow::Result<Found> {
-    let report = check::check(store, |_| {})?;
+fn check_store(holder: &Holder, lines: Lines<'_>) -> anyhow::Result<Found> {
+    let store = &holder.store;
+    let mut report = check::check(store, |_| {})?;
+    let index = match &holder.desk {
+        Some(_) => search::agreement(&holder.search, store)?,
+        None => search::at_rest(store)?,
+    };
+    match index {
+        Agreement::Absent => {}
+        Agreement::Filling => lines("the search index is being filled, or will be: it was not compared")?,
+        Agreement::Full(events) => lines(&format!("the search index has the same {events} events"))?,
+        Agreement::Behind(events) => {
+            lines(&format!(
+                "the search index is behind by {events} events, which a daemon reads when it starts"
+            ))?;
+        }
+        Agreement::Broken(differences) => report.differences.extend(differences),
+    }
     report.differences.iter().try_for_each(|difference| lines(difference))?;
     let (records, accounts, differences) = (report.records, report.accounts, report.differences.len());
     let Counts { spaces, chats, users, invites, redemptions, members, settings, tickets, entries } =

@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::codec::service_token::TokenFault;
+use crate::search::TooMuch;
 use crate::store::StoreError;
 use crate::tables::view::RowsError;
 
@@ -61,6 +62,14 @@ pub(super) enum ApiError {
     UnresolvedHandle { name: &'static str },
     #[error("the parameter `cursor` is not one that this query gave")]
     BadCursor,
+    #[error("the cursor's results are kept for a minute or two, and no longer: search again")]
+    ExpiredCursor,
+    #[error("the parameter `query` is too long: {0}")]
+    QueryTooLong(TooMuch),
+    #[error("the parameter `repository` must be a DID of the method plc or web")]
+    InvalidRepository,
+    #[error("there is no search here now: it is switched off, or its index is being filled")]
+    SearchUnavailable,
     #[error("the body must be JSON, and say so: content-type: application/json")]
     NotJson,
     #[error(
@@ -169,6 +178,7 @@ impl ApiError {
             | ApiError::BadParameter { .. }
             | ApiError::UnresolvedHandle { .. }
             | ApiError::BadCursor
+            | ApiError::QueryTooLong(_)
             | ApiError::NotJson
             | ApiError::NotData
             | ApiError::BadInput { .. }
@@ -180,6 +190,7 @@ impl ApiError {
             | ApiError::NotTheCallersEvent
             | ApiError::NoSetting
             | ApiError::Malformed => (StatusCode::BAD_REQUEST, "InvalidRequest"),
+            ApiError::ExpiredCursor => (StatusCode::BAD_REQUEST, "ExpiredCursor"),
             ApiError::BadRedirectUrl => (StatusCode::BAD_REQUEST, "InvalidRedirectUrl"),
             ApiError::InvalidInvite => (StatusCode::BAD_REQUEST, "InvalidInvite"),
             ApiError::Unauthorized(_) | ApiError::NoSession | ApiError::SeveralSessions => {
@@ -195,6 +206,8 @@ impl ApiError {
             ApiError::RoundNotFound => (StatusCode::NOT_FOUND, "RoundNotFound"),
             // The reference's own spellings.
             ApiError::EventNotFound => (StatusCode::NOT_FOUND, "not_found"),
+            ApiError::InvalidRepository => (StatusCode::NOT_FOUND, "invalid_repository"),
+            ApiError::SearchUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "search_unavailable"),
             ApiError::NoEventToConfigure => (StatusCode::NOT_FOUND, "EventNotFound"),
             ApiError::NotFound
             | ApiError::RsvpNotFound

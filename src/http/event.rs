@@ -9,8 +9,9 @@ use super::answer::Call;
 use super::page::Item;
 use super::view::{Fields, FlatView, Stored};
 use crate::identity::INVALID_HANDLE;
+use crate::records;
 use crate::spaces::tickets;
-use crate::syntax::{Cid, Did};
+use crate::syntax::Did;
 use crate::tables::EventTallies;
 use crate::tables::keys::{EventKey, RecordId};
 use crate::tables::rows::Record;
@@ -102,11 +103,8 @@ pub(super) fn true_handle(call: &Call<'_>, did: &Did) -> Option<String> {
 /// The CID of each element of `locations`, of the first [`LOCATIONS_MAX`]; `None` when the event has no such list (RULES §3).
 fn location_cids(event: &Fields) -> Result<Option<Vec<String>>, RowsError> {
     let Some(Ipld::List(locations)) = event.get("locations") else { return Ok(None) };
-    let cid = |location: &Ipld| {
-        // The stored bytes are canonical, so encoding anew gives back the very bytes.
-        let bytes = serde_ipld_dagcbor::to_vec(location)
-            .map_err(|_| RowsError::Contradiction { what: "a part of a record cannot be encoded" })?;
-        Ok(Cid::compute_dag_cbor(&bytes).to_string())
-    };
-    locations.iter().take(LOCATIONS_MAX).map(cid).collect::<Result<_, _>>().map(Some)
+    let locations = locations.get(..LOCATIONS_MAX).unwrap_or(locations);
+    let cids = records::location_cids(locations)
+        .ok_or(RowsError::Contradiction { what: "a part of a record cannot be encoded" })?;
+    Ok(Some(cids.iter().map(ToString::to_string).collect()))
 }

@@ -61,6 +61,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::identity::Resolver;
 use crate::orders::{self, Desk};
+use crate::search::Search;
 use crate::sources::Board;
 use crate::store::Store;
 use crate::syntax::{Did, Nsid};
@@ -82,7 +83,7 @@ use query::{
     get_event, get_invite_graph, get_round, get_rsvp, get_space, get_standing, get_standings, get_status,
     list_actor_rounds, list_audit, list_event_rsvps, list_events, list_invitations, list_invites,
     list_members, list_participants, list_quarantine, list_rounds, list_rsvps, list_signups, list_spaces,
-    list_submissions, list_tickets, whoami,
+    list_submissions, list_tickets, search_events, whoami,
 };
 use requests::{trace, weaken};
 pub use service_did::did_web_of;
@@ -103,6 +104,8 @@ pub struct Service {
     pub store: Store,
     /// Handles and who they belong to.
     pub identities: Resolver,
+    /// Events by words.
+    pub search: Search,
     /// How the sources are doing. While that is not well, `/xrpc/_health` says 503.
     pub sources: Board,
     /// How others reach the service: `https://guestlist.example`.
@@ -127,6 +130,7 @@ impl Service {
         Self {
             store,
             identities: Resolver::default(),
+            search: Search::off(),
             sources: Board::default(),
             public_url: "https://guestlist.example".to_owned(),
             event_url: EventUrl::default(),
@@ -190,6 +194,7 @@ pub fn router(service: Service) -> Router {
         .merge(query("community.lexicon.calendar.GetEvent", Depends::OnRows, get_event::run))
         .merge(query("community.lexicon.calendar.getRSVP", Depends::OnRows, get_rsvp::run))
         .merge(query("community.lexicon.calendar.listRSVPs", Depends::OnRows, list_rsvps::run))
+        .merge(query("community.lexicon.calendar.searchEvents", Depends::OnTime, search_events::run))
         .merge(private_query("app.guestlist.listAudit", list_audit::run))
         .merge(ics::routes())
         .merge(spaces())

@@ -7,7 +7,7 @@
 use super::answer::Call;
 use super::cursor::{Filter, Seal};
 use super::error::{ApiError, Failure};
-use super::params::LIMIT_MAX;
+use super::params::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::tables::Table;
 use crate::tables::keys::Key;
 use crate::tables::view::{Range, ReadRows, RowsError, key_of};
@@ -52,14 +52,19 @@ pub(super) struct Paging {
 impl Paging {
     /// Reads `limit` and `cursor` of a list with these filters.
     pub(super) fn of(call: &Call<'_>, filters: &[Filter<'_>]) -> Result<Self, Failure> {
-        Self::up_to(LIMIT_MAX, call, filters)
+        Self::within(LIMIT_DEFAULT, LIMIT_MAX, call, filters)
     }
 
-    /// The same of a list whose pages may have more items.
-    pub(super) fn up_to(most: usize, call: &Call<'_>, filters: &[Filter<'_>]) -> Result<Self, Failure> {
+    /// The same of a list whose pages have another number of items, where none is asked for and at most.
+    pub(super) fn within(
+        default: usize,
+        most: usize,
+        call: &Call<'_>,
+        filters: &[Filter<'_>],
+    ) -> Result<Self, Failure> {
         let seal = Seal::new(call.rows, call.method, filters)?;
         let after = call.params.optional("cursor")?.map(|cursor| seal.open(cursor)).transpose()?;
-        Ok(Self { limit: call.params.limit_up_to(most)?, seal, after })
+        Ok(Self { limit: call.params.limit_within(default, most)?, seal, after })
     }
 
     /// Walks `range` and takes the rows that `view` makes items of.
@@ -112,6 +117,11 @@ impl Paging {
             examined = Some(place);
         }
         Ok(Page { items, cursor: None })
+    }
+
+    /// How many items the page may have.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// The place after which the page begins.

@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::names::Names;
 
 /// Items of a page when the client names no number, and the most that it gets (CONTRACT §4).
-const LIMIT_DEFAULT: usize = 50;
+pub(super) const LIMIT_DEFAULT: usize = 50;
 pub(super) const LIMIT_MAX: usize = 100;
 
 /// Decoded pairs, in the order given.
@@ -29,6 +29,11 @@ impl Params {
         pairs.map(decode_pair).collect::<Option<_>>().map(Self).ok_or(ApiError::BadQueryString)
     }
 
+    /// A parameter that may be given any number of times.
+    pub(super) fn each(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
     /// A single one.
     pub(super) fn of(name: &str, value: &str) -> Self {
         Self(vec![(name.to_owned(), value.to_owned())])
@@ -36,7 +41,7 @@ impl Params {
 
     /// A parameter that may be absent.
     pub(super) fn optional(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
-        let mut values = self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str());
+        let mut values = self.each(name);
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
             _ => Err(ApiError::RepeatedParameter { name }),
@@ -103,15 +108,14 @@ impl Params {
         names: &Names<'_>,
     ) -> Result<Vec<Did>, ApiError> {
         let (most, expected) = most;
-        let given = || self.0.iter().filter(|(given, _)| given == name).map(|(_, value)| value);
-        if given().next().is_none() {
+        if self.each(name).next().is_none() {
             return Err(ApiError::MissingParameter { name });
         }
-        if given().count() > most {
+        if self.each(name).count() > most {
             return Err(ApiError::BadParameter { name, expected });
         }
         // All of them are looked at, so that those that have to be asked for are asked for together.
-        let resolved: Vec<_> = given().map(|text| resolve(name, text, names)).collect();
+        let resolved: Vec<_> = self.each(name).map(|text| resolve(name, text, names)).collect();
         resolved.into_iter().collect()
     }
 
@@ -134,14 +138,14 @@ impl Params {
 
     /// How many items a page may have: any integer, brought into 1 to 100.
     pub(super) fn limit(&self) -> Result<usize, ApiError> {
-        self.limit_up_to(LIMIT_MAX)
+        self.limit_within(LIMIT_DEFAULT, LIMIT_MAX)
     }
 
-    /// The same, brought into 1 to `most`.
-    pub(super) fn limit_up_to(&self, most: usize) -> Result<usize, ApiError> {
+    /// The same, brought into 1 to `most`, and where there is none another.
+    pub(super) fn limit_within(&self, default: usize, most: usize) -> Result<usize, ApiError> {
         let most = u32::try_from(most).unwrap_or(u32::MAX);
         let limit = self.integer("limit", 1..=most)?.and_then(|limit| usize::try_from(limit).ok());
-        Ok(limit.unwrap_or(LIMIT_DEFAULT))
+        Ok(limit.unwrap_or(default))
     }
 
     /// Any integer, brought into a range, that may be absent.

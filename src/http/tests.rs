@@ -26,6 +26,7 @@ mod procedures;
 mod quarantine;
 mod rounds;
 mod rsvps;
+mod search;
 mod signups;
 mod smokesignal;
 mod smokesignal_reads;

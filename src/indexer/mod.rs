@@ -9,7 +9,7 @@
 mod inbox;
 mod waiting;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -19,15 +19,16 @@ use crate::delivery::{Delivery, Outcomes, Placed, Progress, Receiver, Tally};
 use crate::filing;
 use crate::ledger;
 use crate::orders::Orders;
+use crate::records::Kind;
 use crate::reduce::{self, Effect, Sequence};
 use crate::spaces::command::Command;
 use crate::spaces::{self, Bounds};
 use crate::store::{Store, StoreError};
 use crate::tables::completeness::Coverage;
-use crate::tables::keys::SourceKey;
+use crate::tables::keys::{RecordId, SourceKey};
 use crate::tables::rows::Source;
-use crate::tables::view::{Overlay, ReadRows, RowsError};
-use crate::tables::{Coverages, Sources};
+use crate::tables::view::{Changes, Overlay, ReadRows, RowsError, key_in};
+use crate::tables::{Coverages, Records, Sources};
 
 use inbox::{Inbox, Item};
 use waiting::Waiting;
@@ -60,6 +61,8 @@ pub enum Turn<'a> {
         sources: &'a BTreeMap<SourceKey, Source>,
         /// How far what they tell is covered, where that changed.
         covered: &'a BTreeMap<SourceKey, Coverage>,
+        /// Events whose records were written or deleted.
+        events: &'a BTreeSet<RecordId>,
     },
 }
 
@@ -104,10 +107,17 @@ impl Indexer {
                 turn(Turn::Idle);
                 continue;
             }
-            let Applied { tally, outcomes, covered, left } = self.apply(waiting, &mut inbox, bounds)?;
+            let Applied { tally, outcomes, covered, events, left } =
+                self.apply(waiting, &mut inbox, bounds)?;
             waiting = Waiting::left(left);
             let sources = &self.sources;
-            turn(Turn::Committed { tally: &tally, outcomes: &outcomes, sources, covered: &covered });
+            turn(Turn::Committed {
+                tally: &tally,
+                outcomes: &outcomes,
+                sources,
+                covered: &covered,
+                events: &events,
+            });
         }
     }
 
@@ -177,6 +187,7 @@ impl Indexer {
             }
             rows.into_changes()
         };
+        applied.events = written(&changes, Kind::Event);
         self.store.commit(changes)?;
         answers.into_iter().for_each(|(answer, order)| order.answer(answer));
         applied.outcomes.values().for_each(|of_source| applied.tally.outcomes.add(*of_source));
@@ -229,8 +240,16 @@ struct Applied {
     outcomes: BTreeMap<SourceKey, Outcomes>,
     /// How far what a source tells is covered, where that changed.
     covered: BTreeMap<SourceKey, Coverage>,
+    /// Events whose records were written or deleted.
+    events: BTreeSet<RecordId>,
     /// Deliveries that were not applied, because an order must not wait for them.
     left: VecDeque<Delivery>,
+}
+
+/// The records of a kind that are written or deleted.
+fn written(changes: &Changes, kind: Kind) -> BTreeSet<RecordId> {
+    let ids = changes.keys().filter_map(|key| key_in::<Records>(key));
+    ids.filter(|id| id.kind == kind).collect()
 }
 
 /// Whether a delivery is of a part of a dump that was decided in another run.

@@ -5,7 +5,7 @@ use ipld_core::ipld::Ipld;
 use serde::{Deserialize, Serialize};
 
 use super::fields::{Fields, Map, as_text};
-use crate::syntax::Datetime;
+use crate::syntax::{Cid, Datetime};
 
 /// Places that are kept of an event's locations. An event has one or two; its row must not grow with what a stranger
 /// writes.
@@ -163,6 +163,13 @@ impl Place {
             }
         }
     }
+}
+
+/// The CID of each of an event's locations: that of its bytes alone (RULES §3). `None` if one is nothing that can be encoded.
+pub fn location_cids(locations: &[Ipld]) -> Option<Vec<Cid>> {
+    // What was decoded from canonical bytes is encoded as the very bytes.
+    let cid = |location| Some(Cid::compute_dag_cbor(&serde_ipld_dagcbor::to_vec(location).ok()?));
+    locations.iter().map(cid).collect()
 }
 
 fn field<'a>(map: &'a Map, name: &str) -> Option<&'a str> {

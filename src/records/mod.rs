@@ -17,7 +17,7 @@ mod signup;
 mod submission;
 
 pub use acceptance::Acceptance;
-pub use event::{Event, EventMode, EventStatus, Place};
+pub use event::{Event, EventMode, EventStatus, Place, location_cids};
 pub use grade::{Deviation, Grade, Graded, Unusable, grade};
 pub use invitation::Invitation;
 pub use jam::Jam;

@@ -88,6 +88,11 @@ pub fn key_of<T: Table>(key: &T::Key) -> Vec<u8> {
     bytes
 }
 
+/// The key of a row of a table, if a full key is one.
+pub fn key_in<T: Table>(bytes: &[u8]) -> Option<T::Key> {
+    bytes.strip_prefix(&[T::TAG]).and_then(T::Key::read)
+}
+
 /// The keys of a table that begin with what `write` appends.
 pub fn prefix_of<T: Table>(write: impl FnOnce(&mut Vec<u8>)) -> Range {
     let mut prefix = vec![T::TAG];
@@ -109,7 +114,7 @@ fn decode_value<T: Table>(key: &[u8], value: &[u8]) -> Result<T::Value, RowsErro
 fn decode_pair<T: Table>(pair: Result<Pair, RowsError>) -> Result<Row<T>, RowsError> {
     let (key, value) = pair?;
     let row = decode_value::<T>(&key, &value)?;
-    let typed = key.split_first().and_then(|(_, key)| T::Key::read(key)).ok_or_else(|| corrupt::<T>(&key))?;
+    let typed = key_in::<T>(&key).ok_or_else(|| corrupt::<T>(&key))?;
     Ok((typed, row))
 }
 

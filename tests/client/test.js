@@ -96,6 +96,18 @@ for (const event of events) {
 }
 const listed = await list('app.guestlist.listEvents', 'events', { when: 'all' })
 for (const event of events) assert.ok(listed.some(({ uri }) => uri === event))
+// The index is some tenths of a second behind, or still being filled.
+const search = 'community.lexicon.calendar.searchEvents'
+for (let tries = 0; (await call('app.guestlist.getStatus')).search.state !== 'ready'; tries += 1) {
+  assert.ok(tries < 300, 'the search index is not filled')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+}
+for (const event of listed) {
+  const found = await list(search, 'results', { query: event.name, repository: event.repository })
+  assert.ok(found.some(({ uri }) => uri === event.uri), event.name)
+}
+assert.deepEqual(await call(search), { results: [] })
+await refused(search, { repository: 'nobody' }, 404, 'invalid_repository')
 await list('app.guestlist.listQuarantine', 'records')
 
 const nothing = 'at://did:plc:nobody/at.atjam.round/nothing'

@@ -1,6 +1,6 @@
 //! Orders and deliveries at one writer: neither starves the other, and what is asked is done once it is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
 use guestlist::codec::event::Event;
@@ -109,6 +109,7 @@ fn a_flood_of_deliveries_does_not_keep_orders_waiting() {
         outcomes: &BTreeMap::new(),
         sources: &none,
         covered: &BTreeMap::new(),
+        events: &BTreeSet::new(),
     };
     turn(begins);
     indexer.serve(&deliveries, &orders, &Bounds::default(), turn).unwrap();

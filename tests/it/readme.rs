@@ -4,6 +4,7 @@
 //! What a chapter leaves out it writes as `…`: in a list or an object the rest, in a string any part of it.
 
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -14,6 +15,9 @@ use crate::serving::{Daemon, get};
 /// The chapter, and where its commands go.
 const CHAPTER: &str = "\n## Queries\n";
 const BASE: &str = "http://127.0.0.1:8484";
+
+/// How long the search index may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A command's URL, and the answer that is shown.
 struct Shown {
@@ -138,7 +142,12 @@ fn every_query_of_the_chapter_answers_as_it_says() {
     let commands = shown(&chapter);
     for Shown { url, answer } in &commands {
         let path = url.strip_prefix(BASE).unwrap_or_else(|| panic!("{url} is elsewhere"));
-        let (_, _, found) = get(&daemon.address, path);
+        // The index is a moment behind what the daemon says that it has read.
+        let (mut found, begun) = (get(&daemon.address, path).2, Instant::now());
+        while url.contains("searchEvents") && !agrees(answer, &found) && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+            found = get(&daemon.address, path).2;
+        }
         assert!(agrees(answer, &found), "{url}\nshown: {answer}\nfound: {found}");
     }
     // Each method that anybody may call has its command.

@@ -20,6 +20,26 @@ pub(crate) fn handle(did: &str) -> String {
     format!("{}.example", did.strip_prefix("did:plc:").unwrap())
 }
 
+/// The event of the reference, as all its methods show it.
+pub(crate) fn meetup(party: &Party, cid: &Value) -> Value {
+    json!({
+        "$type": "community.lexicon.calendar.eventView",
+        "name": "Rust Meetup",
+        "description": "Monthly Rust meetup",
+        "startsAt": "2026-03-01T18:00:00Z",
+        "endsAt": "2026-03-01T20:00:00Z",
+        "countGoing": 1,
+        "countInterested": 0,
+        "countNotGoing": 0,
+        "url": format!("https://smokesignal.events/{}/3abc123", handle(&party.cast.ada.did)),
+        // The record's own, and ours.
+        "createdAt": "2026-02-01T12:00:00Z",
+        "uri": party.cast.event,
+        "cid": cid,
+        "repository": party.cast.ada.did,
+    })
+}
+
 #[test]
 fn the_commands_that_read_are_answered_as_the_reference_shows() {
     if !are_there(&["curl"]) {
@@ -36,24 +56,8 @@ fn the_commands_that_read_are_answered_as_the_reference_shows() {
         })
         .collect();
     let [event, rsvp, rsvps, next] = read.try_into().unwrap();
-    let (ada, bea) = (&party.cast.ada.did, &party.cast.bea.did);
-    let expected = json!({
-        "$type": "community.lexicon.calendar.eventView",
-        "name": "Rust Meetup",
-        "description": "Monthly Rust meetup",
-        "startsAt": "2026-03-01T18:00:00Z",
-        "endsAt": "2026-03-01T20:00:00Z",
-        "countGoing": 1,
-        "countInterested": 0,
-        "countNotGoing": 0,
-        "url": format!("https://smokesignal.events/{}/3abc123", handle(ada)),
-        // The record's own, and ours.
-        "createdAt": "2026-02-01T12:00:00Z",
-        "uri": party.cast.event,
-        "cid": event["cid"],
-        "repository": ada,
-    });
-    assert_eq!(event, expected);
+    let bea = &party.cast.bea.did;
+    assert_eq!(event, meetup(&party, &event["cid"]));
     let record = json!({
         "$type": "community.lexicon.calendar.rsvp",
         "subject": rsvp["record"]["subject"],

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::frames::Line;
 use crate::smokesignal::{Party, are_there, publish};
-use crate::smokesignal_reads::handle;
+use crate::smokesignal_reads::meetup;
 use crate::tokens::{Answer, exchange, message};
 
 const EVENT: &str = "community.lexicon.calendar.event";
@@ -118,21 +118,7 @@ fn the_commands_that_search_are_answered_as_the_reference_shows() {
     // "Each result contains the event record fields (flattened), RSVP counts, and a web URL for the event."
     let of_reference =
         by_text["results"].as_array().unwrap().iter().find(|event| event["uri"] == party.cast.event);
-    let expected = json!({
-        "$type": "community.lexicon.calendar.eventView",
-        "name": "Rust Meetup",
-        "description": "Monthly Rust meetup",
-        "startsAt": "2026-03-01T18:00:00Z",
-        "endsAt": "2026-03-01T20:00:00Z",
-        "countGoing": 1,
-        "countInterested": 0,
-        "countNotGoing": 0,
-        "url": format!("https://smokesignal.events/{}/3abc123", handle(ada)),
-        "createdAt": "2026-02-01T12:00:00Z",
-        "uri": party.cast.event,
-        "cid": party.view()["cid"],
-        "repository": ada,
-    });
+    let expected = meetup(&party, &party.view()["cid"]);
     assert_eq!(of_reference, Some(&expected));
     for event in found.iter().flat_map(|found| found["results"].as_array().unwrap()) {
         let rkey = event["uri"].as_str().unwrap().rsplit('/').next().unwrap();

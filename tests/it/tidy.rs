@@ -14,7 +14,7 @@ const RANKS: &[&[&str]] = &[
     &["reduce"],
     &["net"],
     &["identity", "store"],
-    &["archive", "check", "delivery", "export", "orders", "rebuild"],
+    &["archive", "check", "delivery", "export", "orders", "rebuild", "search"],
     &["sources"],
     &["http", "indexer", "ingest"],
     &["config", "control", "telemetry"],

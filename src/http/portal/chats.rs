@@ -117,7 +117,7 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, request: Request) ->
 impl ChatList {
     fn read(view: &View<'_>) -> Result<Self, Failure> {
         let (rows, params) = (view.call.rows, view.call.params);
-        let limit = params.limit_up_to(crate::http::params::LIMIT_MAX)?;
+        let limit = params.limit()?;
         let seal = Seal::new(rows, view.call.method, &[])?;
         let after = match params.optional("cursor")? {
             Some(cursor) => u64::read(&seal.open(cursor)?).ok_or(ApiError::BadCursor)?,

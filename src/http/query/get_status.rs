@@ -9,6 +9,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<Status, Failure> {
     let asked = Asked {
         rows: call.rows,
         sources: Some(&call.service.sources),
+        search: Some(call.service.search.state()),
         store_bytes: call.service.store.bytes_on_disk()?,
         did: did.as_ref(),
         now: call.now,

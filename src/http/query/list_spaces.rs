@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::http::answer::Call;
 use crate::http::error::Failure;
 use crate::http::page::{Paging, Step};
+use crate::http::params::LIMIT_DEFAULT;
 use crate::http::space::{SpaceView, is_in};
 use crate::records::Kind;
 use crate::spaces;
@@ -36,7 +37,7 @@ pub(in crate::http) fn run(call: &Call<'_>) -> Result<SpaceList, Failure> {
         ("scope", Some(scope)),
         ("type", kind.as_ref().map(Nsid::as_str)),
     ];
-    let paging = Paging::up_to(LIMIT_MAX, call, &filters)?;
+    let paging = Paging::within(LIMIT_DEFAULT, LIMIT_MAX, call, &filters)?;
     let after = paging.after();
     // In the order of the tables' tags, so that the cursor of one is after all of those before it.
     let member = prefix_of::<Memberships>(|key| write_person(caller, key));

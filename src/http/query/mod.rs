@@ -27,4 +27,5 @@ pub(super) mod list_signups;
 pub(super) mod list_spaces;
 pub(super) mod list_submissions;
 pub(super) mod list_tickets;
+pub(super) mod search_events;
 pub(super) mod whoami;

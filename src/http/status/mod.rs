@@ -16,6 +16,7 @@ use self::source::{Known, SourceView};
 use super::answer::VERSION;
 use crate::filing::totals;
 use crate::records::Kind;
+use crate::search::State;
 use crate::sources::Board;
 use crate::syntax::{Datetime, Did};
 use crate::tables::completeness::Window;
@@ -30,6 +31,8 @@ pub struct Asked<'a> {
     pub rows: &'a dyn Rows,
     /// How the sources are doing; `None` where nobody follows them.
     pub sources: Option<&'a Board>,
+    /// How the search index is doing; `None` where nobody keeps it.
+    pub search: Option<State>,
     /// What the store takes on the disk.
     pub store_bytes: u64,
     /// Whose repository is asked about, if one is.
@@ -52,6 +55,8 @@ pub struct Status {
     records: Vec<RecordCount>,
     quarantined: u64,
     accounts: AccountCounts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<SearchView>,
     store_bytes: u64,
     /// Whether a daemon says this of itself.
     #[serde(skip)]
@@ -62,6 +67,25 @@ pub struct Status {
     /// Sources that are followed and whose past is not here.
     #[serde(skip)]
     pastless: u64,
+}
+
+/// How the search index is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct SearchView {
+    state: &'static str,
+    /// What can be found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<u64>,
+}
+
+impl SearchView {
+    fn of(state: State) -> Self {
+        match state {
+            State::Off => Self { state: "off", events: None },
+            State::Filling => Self { state: "filling", events: None },
+            State::Ready { events } => Self { state: "ready", events: Some(events) },
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -107,6 +131,7 @@ pub fn status(asked: &Asked<'_>) -> Result<Status, RowsError> {
             deleted: totals.deleted,
             marked: totals.marked,
         },
+        search: asked.search.map(SearchView::of),
         store_bytes: asked.store_bytes,
         is_served: asked.sources.is_some(),
         windows,

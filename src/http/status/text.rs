@@ -34,6 +34,10 @@ impl Status {
             }
         }
         write_ledger(&self.ledger, compared, out)?;
+        if let Some(search) = &self.search {
+            let events = search.events.map(|events| format!(", {}", counted(events, "event", "events")));
+            writeln!(out, "search: {}{}", search.state, events.unwrap_or_default())?;
+        }
         writeln!(out)?;
         if self.complete {
             return writeln!(out, "complete");

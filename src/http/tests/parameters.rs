@@ -196,6 +196,7 @@ fn world() -> World {
     for rkey in ["x", "y", "z"] {
         world.round("zoe", rkey, "open", json!({}));
     }
+    world.open_search();
     world
 }
 

@@ -45,7 +45,9 @@ impl World {
     fn text(&self, did: Option<&Did>, is_served: bool) -> String {
         let rows = self.service.store.snapshot();
         let sources = is_served.then_some(&self.service.sources);
-        status(&Asked { rows: &*rows, sources, store_bytes: 0, did, now: THEN }).unwrap().to_text(7)
+        status(&Asked { rows: &*rows, sources, search: None, store_bytes: 0, did, now: THEN })
+            .unwrap()
+            .to_text(7)
     }
 }
 

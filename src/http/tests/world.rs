@@ -1,6 +1,9 @@
 //! A small network: people, their records, and a client that asks about them.
 #![allow(clippy::disallowed_methods, reason = "it writes a file of identities")]
 
+use std::thread;
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -14,6 +17,7 @@ use crate::identity::{Directory, Resolver};
 use crate::records::Kind;
 use crate::records::lexicon::LEXICONS;
 use crate::reduce::{From, reduce};
+use crate::search::Search;
 use crate::sources::Board;
 use crate::store::Store;
 use crate::syntax::{Cid, Did, RecordKey, Tid};
@@ -21,6 +25,9 @@ use crate::tables::keys::{MetaKey, RecordId};
 use crate::tables::rows::Meta;
 use crate::tables::view::Overlay;
 use crate::tables::{Metas, Sources, keys, rows};
+
+/// Longer than anything takes here on any machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) const PAST: &str = "2000-01-01T00:00:00Z";
 pub(super) const FUTURE: &str = "2999-01-01T00:00:00Z";
@@ -52,6 +59,12 @@ pub(super) fn uri(author: &str, kind: Kind, rkey: &str) -> String {
     id(author, kind, rkey).uri()
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        self.service.search.close();
+    }
+}
+
 impl World {
     pub(super) fn new() -> Self {
         Self::over(Store::in_memory().unwrap())
@@ -62,6 +75,14 @@ impl World {
         sources.complete();
         let service = Service { sources, ..Service::reading(store) };
         Self { service, events: 0 }
+    }
+
+    /// Lets its events be searched, for as long as it is there.
+    pub(super) fn open_search(&mut self) {
+        let (search, keeper) = Search::over(&self.service.store).unwrap();
+        thread::spawn(move || keeper.run().unwrap());
+        assert!(search.settle(PATIENCE));
+        self.service.search = search;
     }
 
     /// Gives people handles: `name.example`.

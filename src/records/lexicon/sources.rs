@@ -42,6 +42,7 @@ sources! {
     "community/lexicon/calendar/getRSVP",
     "community/lexicon/calendar/listRSVPs",
     "community/lexicon/calendar/rsvp",
+    "community/lexicon/calendar/searchEvents",
     "community/lexicon/location/address",
     "community/lexicon/location/fsq",
     "community/lexicon/location/geo",
