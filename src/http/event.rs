@@ -20,10 +20,6 @@ use crate::tables::view::{ReadRows, RowsError};
 /// The type of the view, which takes the place of the record's.
 const EVENT_VIEW: &str = "community.lexicon.calendar.eventView";
 
-/// Locations whose CIDs are given. A megabyte has room for a million, and their CIDs would be sixty; no event is
-/// held in so many places.
-const LOCATIONS_MAX: usize = 1_000;
-
 /// The fields of an event view that are ours.
 const OURS: [&str; 12] = [
     "$type",
@@ -100,10 +96,9 @@ pub(super) fn true_handle(call: &Call<'_>, did: &Did) -> Option<String> {
     call.service.identities.shown_handle(did).filter(|handle| handle != INVALID_HANDLE)
 }
 
-/// The CID of each element of `locations`, of the first [`LOCATIONS_MAX`]; `None` when the event has no such list (RULES §3).
+/// The CID of each element of `locations`, as far as they are given; `None` when the event has no such list (RULES §3).
 fn location_cids(event: &Fields) -> Result<Option<Vec<String>>, RowsError> {
     let Some(Ipld::List(locations)) = event.get("locations") else { return Ok(None) };
-    let locations = locations.get(..LOCATIONS_MAX).unwrap_or(locations);
     let cids = records::location_cids(locations)
         .ok_or(RowsError::Contradiction { what: "a part of a record cannot be encoded" })?;
     Ok(Some(cids.iter().map(ToString::to_string).collect()))

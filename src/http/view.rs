@@ -19,7 +19,7 @@ use crate::syntax::{AtUri, Cid, Did};
 use crate::tables::keys::{RecordId, RoundId};
 use crate::tables::rows::Record;
 use crate::tables::view::{ReadRows, Rows, RowsError};
-use crate::tables::{Records, record_bytes};
+use crate::tables::{Records, record_bytes, record_fields};
 
 /// The fields of a record.
 pub(super) type Fields = BTreeMap<String, Ipld>;
@@ -70,10 +70,7 @@ impl Stored {
     /// Reads the bytes of a usable record.
     pub(super) fn read(rows: &dyn Rows, id: &RecordId, record: &Record) -> Result<Self, RowsError> {
         let bytes = record_bytes(rows, id, record)?;
-        match serde_ipld_dagcbor::from_slice(&bytes) {
-            Ok(Ipld::Map(fields)) => Ok(Self { cid: record.cid, fields: Rc::new(fields), bytes }),
-            _ => Err(RowsError::Contradiction { what: "a usable record cannot be read" }),
-        }
+        Ok(Self { cid: record.cid, fields: Rc::new(record_fields(&bytes)?), bytes })
     }
 
     /// The record as JSON.

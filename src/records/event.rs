@@ -11,6 +11,10 @@ use crate::syntax::{Cid, Datetime};
 /// writes.
 const PLACES_MAX: usize = 16;
 
+/// Locations whose CIDs are given. A megabyte has room for a million, and their CIDs would be sixty; no event is
+/// held in so many places.
+const LOCATIONS_MAX: usize = 1_000;
+
 /// Units of a degree, so that a place is the same on every machine: a centimetre.
 const UNITS_PER_DEGREE: f64 = 1e7;
 
@@ -165,11 +169,12 @@ impl Place {
     }
 }
 
-/// The CID of each of an event's locations: that of its bytes alone (RULES §3). `None` if one is nothing that can be encoded.
+/// The CID of each of an event's locations, of the first thousand: that of its bytes alone (RULES §3). `None` if one is nothing
+/// that can be encoded.
 pub fn location_cids(locations: &[Ipld]) -> Option<Vec<Cid>> {
     // What was decoded from canonical bytes is encoded as the very bytes.
     let cid = |location| Some(Cid::compute_dag_cbor(&serde_ipld_dagcbor::to_vec(location).ok()?));
-    locations.iter().map(cid).collect()
+    locations.iter().take(LOCATIONS_MAX).map(cid).collect()
 }
 
 fn field<'a>(map: &'a Map, name: &str) -> Option<&'a str> {

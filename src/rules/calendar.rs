@@ -4,13 +4,23 @@ use crate::records::{Event, EventStatus};
 
 /// Whether it has ended before a time, in microseconds since the epoch; `None` of an event without a start.
 pub fn has_ended(event: &Event, now: i64) -> Option<bool> {
-    let start = event.start?;
-    Some(event.end.unwrap_or(start).micros() < now)
+    last_moment(event).map(|last| last < now)
 }
 
 /// Whether people may still go there.
 pub fn is_upcoming(event: &Event, now: i64) -> bool {
-    has_ended(event, now) == Some(false) && event.status != EventStatus::Cancelled
+    upcoming_until(event).is_some_and(|last| now <= last)
+}
+
+/// The last microsecond at which people may still go there; `None` of an event that is never upcoming.
+pub fn upcoming_until(event: &Event) -> Option<i64> {
+    last_moment(event).filter(|_| event.status != EventStatus::Cancelled)
+}
+
+/// When it ends, or without an end when it begins.
+fn last_moment(event: &Event) -> Option<i64> {
+    let start = event.start?;
+    Some(event.end.unwrap_or(start).micros())
 }
 
 #[cfg(test)]

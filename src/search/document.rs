@@ -5,17 +5,15 @@ use std::collections::BTreeMap;
 use ipld_core::ipld::Ipld;
 use sha2::{Digest, Sha256};
 
-use crate::records::{Body, EventStatus, location_cids};
+use crate::records::{Body, location_cids};
+use crate::rules::calendar::upcoming_until;
 use crate::tables::keys::RecordId;
 use crate::tables::rows::Record;
 use crate::tables::view::{ReadRows, Rows, RowsError};
-use crate::tables::{Records, record_bytes};
+use crate::tables::{Records, record_bytes, record_fields};
 
 /// Bytes of one text that are searched: more than any event needs, and less than a record may have of it.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
-
-/// Places of an event whose names are searched, and by whose CIDs it is found.
-const PLACES_MAX: usize = 1_000;
 
 /// The parts of an address that are names of places.
 const PLACE_NAMES: [&str; 3] = ["name", "locality", "region"];
@@ -46,18 +44,13 @@ impl Document {
     pub(super) fn read(rows: &dyn Rows, id: &RecordId) -> Result<Option<Self>, RowsError> {
         let Some(record) = rows.get::<Records>(id)? else { return Ok(None) };
         let Some(Body::Event(event)) = &record.body else { return Ok(None) };
-        let Ok(Ipld::Map(fields)) = serde_ipld_dagcbor::from_slice(&record_bytes(rows, id, &record)?) else {
-            return Err(RowsError::Contradiction { what: "a usable record cannot be read" });
-        };
+        let fields = record_fields(&record_bytes(rows, id, &record)?)?;
         let locations = match fields.get("locations") {
-            Some(Ipld::List(locations)) => locations.get(..PLACES_MAX).unwrap_or(locations),
+            Some(Ipld::List(locations)) => locations.as_slice(),
             _ => &[],
         };
         let location_cids = location_cids(locations)
             .ok_or(RowsError::Contradiction { what: "a part of a record cannot be encoded" })?;
-        let start = event.start.map(|start| start.micros());
-        let ends = event.end.map(|end| end.micros()).or(start);
-        let may_be_upcoming = start.is_some() && event.status != EventStatus::Cancelled;
         Ok(Some(Self {
             id: id.clone(),
             version: version_of(&record),
@@ -65,8 +58,8 @@ impl Document {
             description: text(&fields, "description").unwrap_or_default(),
             places: places(locations),
             location_cids: location_cids.iter().map(ToString::to_string).collect(),
-            start,
-            upcoming_until: ends.filter(|_| may_be_upcoming),
+            start: event.start.map(|start| start.micros()),
+            upcoming_until: upcoming_until(event),
         }))
     }
 }

@@ -253,11 +253,6 @@ impl Writer {
     /// Puts a document in place of what there is of its event.
     pub(super) fn put(&self, document: &Document) -> Result<(), IndexError> {
         self.remove(&document.id.uri());
-        self.add(document)
-    }
-
-    /// Adds the document of an event of which there is none.
-    pub(super) fn add(&self, document: &Document) -> Result<(), IndexError> {
         self.writer.add_document(self.fields.document(document))?;
         Ok(())
     }

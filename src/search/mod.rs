@@ -2,7 +2,8 @@
 //!
 //! The index has nothing that the store has not. One thread (`keeper`) fills it and follows what is committed; readers
 //! search the last generation that it made, or, with a cursor, the one that they began with (`shelf`). `words` says what
-//! texts are found by, `query` what is found and in which order, `index` has the files. Whatever is wrong
+//! texts are found by and `document` which texts of an event, `query` what is found and in which order, `index` has the files; `compare` says
+//! whether they have what the store has. Whatever is wrong
 //! with those, they are made anew, while everything else goes on. Spec: CONTRACT §4.1, `searchEvents`.
 #![allow(clippy::disallowed_methods, reason = "a shell: who waits, waits for a time")]
 

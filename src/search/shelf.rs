@@ -113,13 +113,15 @@ impl Shelf {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::super::index::Place;
-    use super::{Absent, Shelf};
+    use super::{Absent, KEPT, Shelf};
 
     #[test]
     fn a_generation_is_kept_for_its_cursors_and_no_longer() {
+        // "pinned to its generation of the index for at least 60 s".
+        assert!(KEPT >= Duration::from_secs(60));
         let catalog = Place::Memory.make().unwrap();
         let searcher = || catalog.reader().unwrap().searcher();
         let shelf = Shelf::new(u64::MAX);

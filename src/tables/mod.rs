@@ -13,6 +13,9 @@ pub mod spaces;
 pub mod tickets;
 pub mod view;
 
+use std::collections::BTreeMap;
+
+use ipld_core::ipld::Ipld;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -193,6 +196,14 @@ pub fn record_bytes(
             }
             Ok(bytes)
         }
+    }
+}
+
+/// The fields of a usable record, of its stored bytes.
+pub fn record_fields(bytes: &[u8]) -> Result<BTreeMap<String, Ipld>, RowsError> {
+    match serde_ipld_dagcbor::from_slice(bytes) {
+        Ok(Ipld::Map(fields)) => Ok(fields),
+        _ => Err(RowsError::Contradiction { what: "a usable record cannot be read" }),
     }
 }
 

@@ -33,11 +33,11 @@ const NOW: i64 = 1_780_272_000 * SECOND;
 
 const FOREVER: i64 = 253_402_300_799_999_999;
 
-fn time(micros: i64) -> String {
+pub(super) fn time(micros: i64) -> String {
     Datetime::from_micros(micros).unwrap().to_string()
 }
 
-fn event(start: i64, end: Option<i64>) -> Value {
+pub(super) fn event(start: i64, end: Option<i64>) -> Value {
     let mut event = json!({ "name": "Meeting", "startsAt": time(start) });
     if let Some(end) = end {
         event["endsAt"] = json!(time(end));

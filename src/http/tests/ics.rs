@@ -9,9 +9,10 @@ mod texts;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 use tower::ServiceExt;
 
+use super::calendar::{event, time};
 use super::world::World;
 use crate::http::answer::{Call, Run};
 use crate::http::error::{ApiError, Failure};
@@ -20,7 +21,6 @@ use crate::http::names::{Found, Names};
 use crate::http::params::Params;
 use crate::http::router;
 use crate::records::Kind;
-use crate::syntax::Datetime;
 
 use reader::{Vevent, read};
 
@@ -33,18 +33,6 @@ const HOUR: i64 = 3_600 * SECOND;
 const DAY: i64 = 24 * HOUR;
 
 const EVENTS: &str = "/calendar/did:plc:ada/events.ics";
-
-fn time(micros: i64) -> String {
-    Datetime::from_micros(micros).unwrap().to_string()
-}
-
-fn event(start: i64, end: Option<i64>) -> Value {
-    let mut event = json!({ "name": "Meeting", "startsAt": time(start) });
-    if let Some(end) = end {
-        event["endsAt"] = json!(time(end));
-    }
-    event
-}
 
 /// A feed as of a time.
 fn feed_at(world: &World, now: i64, run: Run<Feed>, actor: &str) -> Result<String, ApiError> {
